@@ -21,7 +21,8 @@ VERSION   := $(shell cat $(TOP)/VERSION)
 
 CC        ?= gcc
 WARN      := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes \
-	     -Wshadow -Wvla -Wno-sign-compare -Wno-unused-parameter
+	     -Wshadow -Wvla -Wno-sign-compare -Wno-unused-parameter \
+	     -Wno-missing-field-initializers
 CFLAGS    ?= -O2 -g
 BASE_CFLAGS := -std=gnu11 $(WARN) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2 \
 	     -fstack-protector-strong -fno-common \
@@ -41,8 +42,8 @@ TESTS ?= $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 
 objs      := $(SRCS:%.c=$(OBJ)/%.o)
 san_objs  := $(filter-out $(SAN)/main.o,$(SRCS:%.c=$(SAN)/%.o))
-lib_a     := $(LIBS:%=$(BUILD)/obj/%/lib%.a)
-san_lib_a := $(LIBS:%=$(BUILD)/san/%/lib%.a)
+lib_a     := $(foreach l,$(LIBS),$(BUILD)/obj/$l/lib$l.a)
+san_lib_a := $(foreach l,$(LIBS),$(BUILD)/san/$l/lib$l.a)
 
 .PHONY: all unit FORCE
 .SECONDARY:

@@ -9,11 +9,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/epoll.h>
+
+#define LOOP_BATCH 16
 
 struct loop {
 	int epfd;
 	int wakefd; /* eventfd: loop_stop() from any thread */
 	bool stop;
+	/* Events fetched but not yet handed out; loop's thread only. */
+	struct epoll_event batch[LOOP_BATCH];
+	int nr_batch;
 };
 
 struct loop_watch {

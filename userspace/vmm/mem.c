@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Guest RAM: private anonymous memory that no one touches before the guest
+ * does, so that a sandbox is charged only for what it uses.  Every translation
+ * from guest to host addresses happens here and is checked for overflow.
+ */
+#include "vmm/mem.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define MEM_PAGE 4096ULL
+/* RAM above 4 GiB must end below the first DAX window. */
+#define MEM_MAX_SIZE (MEM_HOLE_START + (MEM_DAX_BASE - MEM_HIGH_START))
+
+static int map_region(struct mem *mem, uint64_t gpa, uint64_t size)
+{
+	struct mem_region *r = &mem->region[mem->nr];
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	/* Guest secrets stay out of a core dump of the VMM; not fatal when refused. */
+	madvise(p, size, MADV_DONTDUMP);
+	*r = (struct mem_region){.gpa = gpa, .size = size, .hva = p};
+	mem->nr++;
+	mem->size += size;
+	return 0;
+}
+
+int mem_init(struct mem *mem, uint64_t size)
+{
+	uint64_t low = size < MEM_HOLE_START ? size : MEM_HOLE_START;
+	int ret;
+
+	memset(mem, 0, sizeof(*mem));
+	if (!size || size % MEM_PAGE || size > MEM_MAX_SIZE)
+		return -EINVAL;
+	ret = map_region(mem, 0, low);
+	if (!ret && size > low)
+		ret = map_region(mem, MEM_HIGH_START, size - low);
+	if (ret)
+		mem_fini(mem);
+	return ret;
+}
+
+void mem_fini(struct mem *mem)
+{
+	while (mem->nr) {
+		struct mem_region *r = &mem->region[--mem->nr];
+
+		munmap(r->hva, r->size);
+	}
+	mem->size = 0;
+}
+
+void *mem_ptr(const struct mem *mem, uint64_t gpa, uint64_t len)
+{
+	for (unsigned int i = 0; i < mem->nr; i++) {
+		const struct mem_region *r = &mem->region[i];
+
+		/* Subtractions only, so that no sum can wrap. */
+		if (gpa >= r->gpa && gpa - r->gpa < r->size && len <= r->size - (gpa - r->gpa))
+			return r->hva + (gpa - r->gpa);
+	}
+	return NULL;
+}
+
+int mem_read(const struct mem *mem, uint64_t gpa, void *buf, uint64_t len)
+{
+	const void *p = mem_ptr(mem, gpa, len);
+
+	if (!p)
+		return -EFAULT;
+	memcpy(buf, p, len);
+	return 0;
+}
+
+int mem_write(const struct mem *mem, uint64_t gpa, const void *buf, uint64_t len)
+{
+	void *p = mem_ptr(mem, gpa, len);
+
+	if (!p)
+		return -EFAULT;
+	memcpy(p, buf, len);
+	return 0;
+}
