@@ -17,8 +17,15 @@
  *     |---- connect STDIN/OUT/ERR -------->|
  *     |---- STARTED or ERROR ------------->|
  *     |<--- SIGNAL, WINSIZE (any time) ----|
- *     |---- (streams drained) EXIT ------->|
+ *     |---- (output ends) EXIT ----------->|
+ *     |<--- reads STDOUT/ERR to their end, |
+ *     |     closes them, closes CONTROL ---|
  *     |     powers off                     |
+ *
+ * What a VMM still holds when the guest resets is lost.  So rund-init shuts
+ * STDOUT and STDERR down for writing, sends EXIT, and powers off when the host
+ * closes CONTROL (or two seconds after it has closed both streams).  After ERROR
+ * the host closes CONTROL, too.
  *
  * A message is struct rund_msg followed by len bytes.  All integers are
  * little-endian (both ends are x86-64).  Bytes from the guest are hostile: the
