@@ -45,7 +45,7 @@ san_objs  := $(filter-out $(SAN)/main.o,$(SRCS:%.c=$(SAN)/%.o))
 lib_a     := $(foreach l,$(LIBS),$(BUILD)/obj/$l/lib$l.a)
 san_lib_a := $(foreach l,$(LIBS),$(BUILD)/san/$l/lib$l.a)
 
-.PHONY: all unit FORCE
+.PHONY: all unit unit-build FORCE
 .SECONDARY:
 ifneq ($(PROG),)
 all: $(BUILD)/bin/$(PROG)
@@ -88,8 +88,9 @@ $(SAN)/%.o: %.c
 $(SAN)/tests/%: $(SAN)/tests/%.o $(san_objs) $(san_lib_a)
 	@$(CC) $(SAN_CFLAGS) -pthread -o $@ $^ $(PKG_LIBS) $(LDLIBS) -lcmocka $(TEST_LDFLAGS)
 
-# One line a test program, machine readable, is left for the runner to sum up.
-unit: $(TESTS:%=$(SAN)/tests/%)
+unit-build: $(TESTS:%=$(SAN)/tests/%)
+
+unit: unit-build
 	@set -e; for t in $(TESTS); do \
 		echo "# unit $(NAME)/$$t"; \
 		CMOCKA_MESSAGE_OUTPUT=TAP $(SAN)/tests/$$t; \
