@@ -31,9 +31,10 @@ help:
 deps:
 	@tools/deps
 
-kernels: kernel-host kernel-debug kernel-guest
+KERNELS := kernel-host kernel-debug kernel-guest
+kernels: $(KERNELS)
 
-kernel-%: deps
+$(KERNELS): kernel-%: deps
 	@kernel/build $* $(BUILD)/kernel/$*
 
 # Programs find these next to themselves: bin/../lib/rund.

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The lab itself, from outside: statuses, streams, verdicts, what it leaves.
+. "$(dirname "$0")/../../../selftests/lib/ktap.sh"
+lab=$(dirname "$0")/../rund-lab
+
+left() { pgrep -f "rund_job=$TMP/rund-lab" >/dev/null || compgen -G "$TMP/rund-lab.*" >/dev/null; }
+lab() { TMPDIR=$TMP "$lab" --timeout 120 "$@"; }
+
+test_status_and_streams() {
+	# shellcheck disable=SC2016
+	run lab -- bash -c 'cat; echo error >&2; exit 7' < <(echo "through $TMP")
+	expect_eq status "$status" 7
+	expect_eq stdout "$out" "through $TMP"
+	expect_eq stderr "$err" error
+	! left || ktap_fail "QEMU or the job directory is left"
+}
+
+test_bulk_stdin_is_whole() {
+	head -c 20000000 /dev/urandom >"$TMP/data"
+	run lab -- sha256sum <"$TMP/data"
+	expect_eq sum "$out" "$(sha256sum <"$TMP/data")"
+}
+
+test_environment() {
+	# shellcheck disable=SC2016
+	run lab --cpus 1 --env HELLO=world -- bash -c \
+		'echo $HELLO $(id -u) $(nproc) $(stat -f -c %T /var/lib/rund) $(stat -f -c %T /sys/fs/cgroup); test -c /dev/kvm'
+	expect_eq "status" "$status" 0
+	expect_eq "environment" "$out" "world 0 1 xfs cgroup2fs"
+}
+
+test_machine_is_not_written() {
+	run lab -- touch "$TMP/written"
+	expect_eq status "$status" 0
+	[ ! -e "$TMP/written" ] || ktap_fail "the command wrote through to this machine"
+}
+
+test_missing_command() {
+	run lab -- no-such-command
+	expect_eq status "$status" 127
+	expect_match stderr "$err" "no-such-command"
+}
+
+test_kernel_trouble_fails() {
+	run lab -- bash -c 'echo "WARNING: possible circular locking dependency detected" >/dev/kmsg'
+	expect_eq status "$status" 124
+	expect_match stderr "$err" "kernel log holds trouble"
+}
+
+test_panic_is_reported() {
+	run lab -- bash -c 'echo c >/proc/sysrq-trigger'
+	expect_eq status "$status" 125
+	expect_match stderr "$err" "without reporting a status"
+}
+
+test_time_limit_ends_qemu() {
+	run env TMPDIR="$TMP" "$lab" --timeout 3 -- sleep 600
+	expect_eq status "$status" 124
+	! left || ktap_fail "QEMU or the job directory is left"
+}
+
+test_interrupt_leaves_nothing() {
+	TMPDIR=$TMP setsid --fork bash -c 'trap - INT; exec "$@"' _ "$lab" --timeout 100 -- sleep 600 \
+		>/dev/null 2>&1 </dev/null
+	wait_for 20 left || ktap_fail "the lab did not start"
+	sleep 1
+	pkill -INT -f -- "$lab --timeout 100" || ktap_fail "the lab is gone already"
+	gone() { ! left; }
+	wait_for 20 gone || ktap_fail "QEMU or the job directory is left"
+}
+
+test_bad_usage() {
+	run "$lab" --no-such-option
+	expect_eq status "$status" 125
+	run "$lab"
+	expect_eq status "$status" 125
+	expect_match stderr "$err" "no command given"
+}
+
+ktap_main "$@"
