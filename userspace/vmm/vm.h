@@ -11,10 +11,16 @@
 #include "vmm/loop.h"
 #include "vmm/mem.h"
 
+struct control;
+struct virtio_dev;
+
 #define VM_MAX_VCPUS 64
 #define VM_MAX_BLK   4
 #define VM_MAX_FS    4
 #define VM_MAX_DEVS  16
+
+/* Who models the IOAPIC: this process (nothing for KVM to set up) or KVM. */
+enum irqchip_mode { IRQCHIP_SPLIT, IRQCHIP_KERNEL };
 
 /* What the command line asked for.  Descriptors are -1 when absent. */
 struct vm_config {
@@ -39,6 +45,17 @@ struct vm_config {
 		*vsock_path; /* Unix sockets: PATH (host connects), PATH_<port> (guest connects) */
 	int console_fd;	     /* 8250 output */
 	int control_fd;	     /* connected or listening stream socket */
+	enum irqchip_mode irqchip;
+};
+
+/* Why the machine stopped. */
+enum vm_exit {
+	VM_EXIT_NONE,
+	VM_EXIT_RESET,	      /* the guest asked for a reset: how it powers off */
+	VM_EXIT_SHUTDOWN,     /* KVM reported a shutdown event */
+	VM_EXIT_TRIPLE_FAULT, /* also how reboot=t ends a guest */
+	VM_EXIT_STOPPED,      /* the host asked for it */
+	VM_EXIT_INTERNAL,     /* KVM could not go on; logged */
 };
 
 struct vm {
@@ -54,7 +71,42 @@ struct vm {
 	struct irqchip *irqchip;
 	struct bus *bus;
 	void *dev_priv[VM_MAX_DEVS]; /* by position in device-list.h */
+	/* virtio devices in order of registration; see virtio/transport.c. */
+	struct virtio_dev *virtio[VM_MAX_DEVS];
+	unsigned int nr_virtio;
+	struct control *control;
+	enum vm_exit exit; /* the first reason wins; atomic */
 	int exit_code;
+	unsigned int nr_steps; /* of the construction that are done */
 };
+
+/**
+ * vm_create() - build the machine that @cfg describes, ready to run
+ * @vm: storage; zeroed here
+ * @cfg: copied; descriptors in it stay the caller's
+ *
+ * Return: 0 or -errno, logged, with everything undone.
+ */
+int vm_create(struct vm *vm, const struct vm_config *cfg);
+
+/**
+ * vm_run() - run vCPUs and the main loop until the machine stops
+ * Return: 0 when the guest ended or was stopped, -EIO when KVM failed (logged).
+ */
+int vm_run(struct vm *vm);
+
+/* Stop the machine, from any thread.  Only the first reason counts. */
+void vm_stop(struct vm *vm, enum vm_exit reason);
+
+/* Name of a reason, as the control socket spells it. */
+const char *vm_exit_name(enum vm_exit reason);
+
+/* Undo vm_create(). */
+void vm_destroy(struct vm *vm);
+
+#ifdef RUND_UNIT_TEST
+/* Construction step that fails, counted from 0; -1 for none. */
+extern int vm_fail_step;
+#endif
 
 #endif
