@@ -8,11 +8,14 @@
 
 #include "vmm/dev.h"
 
-extern const struct dev_ops platform_ops, serial_ops;
+extern const struct dev_ops platform_ops, serial_ops, vblk_ops, vfs_ops, vsock_ops;
 
 static const struct dev_ops *const device_list[] = {
 	&platform_ops, /* reset and the ports a guest would wait on */
 	&serial_ops,   /* --console */
+	&vblk_ops,     /* --blk */
+	&vfs_ops,      /* --fs */
+	&vsock_ops,    /* --vsock */
 };
 
 #endif

@@ -60,6 +60,11 @@ void virtio_signal(struct virtio_dev *vd, struct vq *vq)
 		interrupt(vd, VIRTIO_MMIO_INT_VRING);
 }
 
+void virtio_kick_again(struct virtio_dev *vd, unsigned int q)
+{
+	eventfd_write(vd->mmio->kick[q].watch.fd, 1);
+}
+
 void virtio_config_changed(struct virtio_dev *vd)
 {
 	__atomic_add_fetch(&vd->mmio->generation, 1, __ATOMIC_SEQ_CST);
@@ -67,13 +72,19 @@ void virtio_config_changed(struct virtio_dev *vd)
 		interrupt(vd, VIRTIO_MMIO_INT_CONFIG);
 }
 
+/* A hostile driver shall not be able to fill the log. */
+static void complain(struct virtio_dev *vd, const char *why)
+{
+	if (!vd->mmio->complained)
+		log_warn("virtio-%s: the driver breaks the rules: %s", vd->ops->name, why);
+	vd->mmio->complained = true;
+}
+
 void virtio_needs_reset(struct virtio_dev *vd, const char *why)
 {
-	if (!vd->mmio->broken_logged)
-		log_warn(
-			"virtio-%s: the driver broke the rules: %s; device stopped until its reset",
-			vd->ops->name, why);
-	vd->mmio->broken_logged = true;
+	if (vd->mmio->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+		return;
+	complain(vd, why);
 	vd->mmio->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	virtio_config_changed(vd);
 }
@@ -92,7 +103,6 @@ static void reset(struct virtio_dev *vd)
 	m->driver_sel = 0;
 	m->queue_sel = 0;
 	m->shm_sel = 0;
-	m->broken_logged = false;
 	vd->features = 0;
 	__atomic_store_n(&m->int_status, 0, __ATOMIC_SEQ_CST);
 }
@@ -137,8 +147,7 @@ static void set_ready(struct virtio_dev *vd, struct vq *vq, uint32_t v)
 	vq->indirect = vd->features & FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
 	/* On failure the driver reads back 0 and gives up. */
 	if (vq_enable(vq))
-		log_warn("virtio-%s: the driver gave queue %u an impossible size or address",
-			 vd->ops->name, vd->mmio->queue_sel);
+		complain(vd, "a queue's size or addresses are impossible");
 }
 
 static void set_low(uint64_t *addr, uint32_t v)
@@ -224,7 +233,7 @@ static void write_reg(struct virtio_dev *vd, uint64_t off, uint32_t v)
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
 		/* Not reached while an ioeventfd takes the write. */
 		if (v < vd->ops->nr_queues)
-			eventfd_write(m->kick[v].watch.fd, 1);
+			virtio_kick_again(vd, v);
 		break;
 	case VIRTIO_MMIO_STATUS:
 		set_status(vd, v);

@@ -22,7 +22,7 @@ struct virtio_mmio {
 	uint32_t device_sel, driver_sel, queue_sel, shm_sel;
 	uint32_t status;
 	uint64_t driver_features;
-	bool broken_logged;
+	bool complained; /* about the driver: once in a lifetime, or it could fill the log */
 	/* Atomic: read and acknowledged by interrupt handlers while a queue is processed. */
 	uint32_t int_status;
 	uint32_t generation;

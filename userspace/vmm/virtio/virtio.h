@@ -62,6 +62,11 @@ void virtio_unregister(struct virtio_dev *vd);
 
 /* Interrupt the driver for queue @vq if it wants one. Call with vd->lock held after vq_push(). */
 void virtio_signal(struct virtio_dev *vd, struct vq *vq);
+/*
+ * Run kick() of queue @q again, after whatever else the loop has to do: for a device that stops
+ * after a bounded amount of work, so that a busy driver cannot keep the loop to itself.
+ */
+void virtio_kick_again(struct virtio_dev *vd, unsigned int q);
 /* The configuration space changed. Call with vd->lock held. */
 void virtio_config_changed(struct virtio_dev *vd);
 /* A queue is broken: set DEVICE_NEEDS_RESET and tell the driver; logs once. Call with lock held. */
