@@ -28,8 +28,9 @@
  *   Mode 0600.  open(2) needs CAP_SYS_ADMIN in the initial user namespace
  *   (EPERM); having the device open is the authority for everything below.
  *   The module cannot be unloaded while the device is open or a cgroup is
- *   still being emptied.  Unloading removes all pools.  A pool keeps the mount
- *   busy through which its parent was opened.
+ *   still being emptied.  A pool lives until LWCG_DRAIN or until the module is
+ *   unloaded, whether or not a file is bound to it, and keeps the mount busy
+ *   through which its parent was opened.
  *
  * Arguments
  *
@@ -50,9 +51,10 @@
  *            more than a page
  *   ENOTTY   the ioctl is unknown
  *   ENOTCONN the file is not bound to a pool by LWCG_POOL (not LWCG_INFO)
- *   ESHUTDOWN the pool was drained; call LWCG_POOL again
+ *   ESHUTDOWN the pool was drained; open the device again (LWCG_POOL,
+ *            LWCG_ACQUIRE, LWCG_DRAIN)
  *
- * poll(2)
+ * poll(2), after LWCG_POOL
  *
  *   EPOLLIN   fewer than @low_water slots are ready in the pool of this file
  *   EPOLLHUP  the pool was drained
@@ -100,8 +102,8 @@
  * @reserved: zero
  *
  * Makes the pool if the parent has none.  The pool's target is the largest that
- * was asked for since it was made.  On success @target slots were ready.  May be
- * repeated on a bound file for the same parent.
+ * was asked for since it was made.  On success that many slots were ready.  May be
+ * repeated on a bound file, for the same parent.
  *
  * EBADF @parent_fd is not open or not a directory of cgroup v2;
  * EINVAL @target or @low_water out of range;
@@ -131,7 +133,8 @@ struct lwcg_pool {
  *	pids, rdma, misc, dmem, irq, perf_event, debug), which are control files
  * @memory_max: memory.max in bytes (rounded down to pages), or LWCG_MAX
  * @cpu_quota_us: CPU time a period, microseconds, or LWCG_MAX (cpu.max)
- * @cpu_period_us: the period, 1000 to 1000000; 0 is taken as 100000
+ * @cpu_period_us: the period, 1000 to 1000000; 0 is taken as 100000; ignored
+ *	without @cpu_quota_us
  * @pids_max: pids.max, or LWCG_MAX
  * @slot_id: written: names the lease in LWCG_RELEASE; never used twice
  * @cgroup_id: written: the cgroup's id (inode number of the directory)
@@ -186,7 +189,8 @@ struct lwcg_release {
  * @flags: zero
  * @abi: written: LWCG_ABI_VERSION of the module
  * @target: written: slots the pool keeps ready; 0 when the file is not bound
- * @ready: written: slots that LWCG_ACQUIRE can hand out now
+ * @ready: written: slots that LWCG_ACQUIRE can hand out now; for a moment it can
+ *	exceed @target
  * @leased: written: slots leased, by this and by other files
  * @recycling: written: slots whose lease ended and that are not yet removed
  * @reserved: zero
@@ -214,11 +218,11 @@ struct lwcg_info {
  * @flags: zero
  *
  * Waits until recycling slots are gone and removes the ready ones.  Every file
- * bound to the pool gets ESHUTDOWN from then on, until it is bound again.
+ * bound to the pool gets ESHUTDOWN from then on.
  *
  * EBUSY leases are held, by this or by another file; nothing was changed;
- * EINTR a signal arrived before the recycling slots were gone: the pool is shut
- * down, and removes itself when they are.
+ * EINTR a signal arrived before the recycling slots were gone: the pool is
+ * drained all the same, and they go by themselves.
  */
 struct lwcg_drain {
 	__u32 size;
