@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the lwcg selftests share: the device, a parent cgroup of their own, and
+ * reading and writing control files.  Everything returns 0 or a value, or -errno.
+ */
+#ifndef LWCG_TEST_H
+#define LWCG_TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/lwcg.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ktap.h"
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+
+/* The parent cgroup of this program, and a descriptor of it. */
+static char parent_path[128];
+static int parent_fd = -1;
+static pid_t parent_owner;
+
+static inline int xioctl(int fd, unsigned long cmd, void *arg)
+{
+	return ioctl(fd, cmd, arg) < 0 ? -errno : 0;
+}
+
+static inline int write_at(int dir, const char *name, const char *text)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* A small file's text without the last newline, in a static buffer; "" on error. */
+static inline const char *read_at(int dir, const char *name)
+{
+	static char buf[4096];
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	buf[0] = '\0';
+	if (fd < 0)
+		return buf;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	buf[n > 0 ? n : 0] = '\0';
+	if (n > 0 && buf[n - 1] == '\n')
+		buf[n - 1] = '\0';
+	return buf;
+}
+
+static inline bool exists_at(int dir, const char *name)
+{
+	struct stat st;
+
+	return !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW);
+}
+
+static inline void sleep_ms(long ms)
+{
+	struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&ts, NULL);
+}
+
+static inline int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+}
+
+/* Wait until a condition holds, 60 s at most; the value is the condition. */
+#define WAIT_FOR(cond)                                     \
+	({                                                 \
+		int64_t _end = now_ms() + 60000;           \
+		bool _ok;                                  \
+		while (!(_ok = (cond)) && now_ms() < _end) \
+			sleep_ms(5);                       \
+		_ok;                                       \
+	})
+
+static inline int device_open(void)
+{
+	int fd = open(LWCG_DEVICE, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static inline int pool_bind(int dev, int dir, uint32_t target, uint32_t low_water)
+{
+	struct lwcg_pool arg = {
+		.size = sizeof(arg), .parent_fd = dir, .target = target, .low_water = low_water};
+
+	return xioctl(dev, LWCG_POOL, &arg);
+}
+
+/* The device, bound to the parent's pool. */
+static inline int device_open_bound(uint32_t target)
+{
+	int dev = device_open(), ret;
+
+	if (dev < 0)
+		return dev;
+	ret = pool_bind(dev, parent_fd, target, 0);
+	if (ret) {
+		close(dev);
+		return ret;
+	}
+	return dev;
+}
+
+static inline struct lwcg_acquire acquire_arg(const char *name)
+{
+	struct lwcg_acquire arg = {
+		.size = sizeof(arg),
+		.memory_max = LWCG_MAX,
+		.cpu_quota_us = LWCG_MAX,
+		.pids_max = LWCG_MAX,
+		.dir_fd = -1,
+	};
+
+	strncpy(arg.name, name, sizeof(arg.name) - 1);
+	return arg;
+}
+
+static inline int acquire(int dev, struct lwcg_acquire *arg)
+{
+	return xioctl(dev, LWCG_ACQUIRE, arg);
+}
+
+/* Acquire, and wait for the refill as long as the pool is empty. */
+static inline int acquire_wait(int dev, struct lwcg_acquire *arg)
+{
+	int64_t end = now_ms() + 60000;
+	int ret;
+
+	while ((ret = acquire(dev, arg)) == -EAGAIN && now_ms() < end)
+		sleep_ms(2);
+	return ret;
+}
+
+static inline int release(int dev, uint64_t id)
+{
+	struct lwcg_release arg = {.size = sizeof(arg), .slot_id = id};
+
+	return xioctl(dev, LWCG_RELEASE, &arg);
+}
+
+static inline int drain(int dev)
+{
+	struct lwcg_drain arg = {.size = sizeof(arg)};
+
+	return xioctl(dev, LWCG_DRAIN, &arg);
+}
+
+static inline struct lwcg_info info(int dev)
+{
+	struct lwcg_info arg = {.size = sizeof(arg)};
+
+	if (xioctl(dev, LWCG_INFO, &arg))
+		memset(&arg, 0xff, sizeof(arg));
+	return arg;
+}
+
+/* What poll(2) says now. */
+static inline int poll_events(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
+}
+
+/* Fork into a cgroup; the child's pid, 0 in the child, or -errno. */
+static inline pid_t clone_into(int cgroup_fd)
+{
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = cgroup_fd};
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	return pid < 0 ? -errno : pid;
+}
+
+/* A child in the cgroup that does nothing until it is killed. */
+static inline pid_t sleeper_in(int cgroup_fd)
+{
+	pid_t pid = clone_into(cgroup_fd);
+
+	if (!pid)
+		for (;;)
+			pause();
+	return pid;
+}
+
+/* Wait for a child; its wait status, or -1 if it is alive after 60 s. */
+static inline int reap(pid_t pid)
+{
+	int status = -1;
+
+	if (!WAIT_FOR(waitpid(pid, &status, WNOHANG) != 0))
+		return -1;
+	return status;
+}
+
+/* Load lwcg.ko if it is not; 0 or -errno. */
+static inline int module_load(void)
+{
+	const char *path = getenv("RUND_MODULE");
+	int fd, ret;
+
+	if (!access(LWCG_DEVICE, F_OK))
+		return 0;
+	fd = open(path ?: "lwcg.ko", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static inline int module_unload(void)
+{
+	return syscall(SYS_delete_module, "lwcg", O_NONBLOCK) ? -errno : 0;
+}
+
+/* Called at exit, by children of the tests as well. */
+static inline void parent_remove(void)
+{
+	int dev;
+
+	if (parent_owner != getpid())
+		return;
+	dev = device_open_bound(1);
+	if (dev >= 0) {
+		(void)!drain(dev);
+		close(dev);
+	}
+	close(parent_fd);
+	rmdir(parent_path);
+}
+
+/*
+ * Load the module and make the parent cgroup, with memory, cpu and pids enabled
+ * for its children.  On failure the program skips all its tests with the reason:
+ * what is missing is the kernel's configuration, the module or root.
+ */
+static inline void setup(const char *name, unsigned int nr)
+{
+	const char *what = "load lwcg.ko (is RUND_MODULE set?)";
+	unsigned int i;
+	int ret = module_load();
+
+	if (!ret) {
+		what = "make a cgroup with memory, cpu and pids below " CGROUP_ROOT;
+		snprintf(parent_path, sizeof(parent_path), CGROUP_ROOT "/lwcg-%s-%d", name,
+			 getpid());
+		write_at(AT_FDCWD, CGROUP_ROOT "/cgroup.subtree_control", "+memory +cpu +pids");
+		if (mkdir(parent_path, 0755))
+			ret = -errno;
+	}
+	if (!ret) {
+		parent_fd = open(parent_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		ret = write_at(parent_fd, "cgroup.subtree_control", "+memory +cpu +pids");
+	}
+	if (!ret) {
+		parent_owner = getpid();
+		atexit(parent_remove);
+		return;
+	}
+
+	printf("KTAP version 1\n1..%u\n", nr);
+	for (i = 1; i <= nr; i++)
+		printf("ok %u %s_%u # SKIP cannot %s: %s\n", i, name, i, what, strerror(-ret));
+	exit(0);
+}
+
+#endif
