@@ -173,6 +173,10 @@ static void setup_root(void)
 	do_mount("tmpfs", "/root/run", "tmpfs", 0, "mode=755");
 	do_mount("tmpfs", "/root/dev/shm", "tmpfs", 0, "mode=1777");
 	do_mount("devpts", "/root/dev/pts", "devpts", 0, "ptmxmode=666,mode=620");
+	/* devtmpfs has nodes only; shells need /dev/fd for process substitution. */
+	if (symlink("/proc/self/fd", "/root/dev/fd") || symlink("fd/0", "/root/dev/stdin") ||
+	    symlink("fd/1", "/root/dev/stdout") || symlink("fd/2", "/root/dev/stderr"))
+		die("links in /dev: %s", strerror(errno));
 	mkdir("/root/var/lib/rund", 0700);
 	do_mount("/dev/vda", "/root/var/lib/rund", "xfs", 0, NULL);
 	if (chdir("/root") || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
