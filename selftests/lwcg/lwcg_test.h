@@ -258,6 +258,17 @@ static inline void parent_remove(void)
 	rmdir(parent_path);
 }
 
+/* Enable for the children what the tests need, and what else there is. */
+static inline int enable_controllers(int dir)
+{
+	static const char *const rest[] = {"+io", "+cpuset", "+hugetlb", "+misc", "+rdma"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(rest); i++)
+		(void)!write_at(dir, "cgroup.subtree_control", rest[i]);
+	return write_at(dir, "cgroup.subtree_control", "+memory +cpu +pids");
+}
+
 /*
  * Load the module and make the parent cgroup, with memory, cpu and pids enabled
  * for its children.  On failure the program skips all its tests with the reason:
@@ -266,20 +277,22 @@ static inline void parent_remove(void)
 static inline void setup(const char *name, unsigned int nr)
 {
 	const char *what = "load lwcg.ko (is RUND_MODULE set?)";
+	int root, ret = module_load();
 	unsigned int i;
-	int ret = module_load();
 
 	if (!ret) {
 		what = "make a cgroup with memory, cpu and pids below " CGROUP_ROOT;
 		snprintf(parent_path, sizeof(parent_path), CGROUP_ROOT "/lwcg-%s-%d", name,
 			 getpid());
-		write_at(AT_FDCWD, CGROUP_ROOT "/cgroup.subtree_control", "+memory +cpu +pids");
+		root = open(CGROUP_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		enable_controllers(root);
+		close(root);
 		if (mkdir(parent_path, 0755))
 			ret = -errno;
 	}
 	if (!ret) {
 		parent_fd = open(parent_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		ret = write_at(parent_fd, "cgroup.subtree_control", "+memory +cpu +pids");
+		ret = enable_controllers(parent_fd);
 	}
 	if (!ret) {
 		parent_owner = getpid();

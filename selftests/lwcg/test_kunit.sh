@@ -8,12 +8,12 @@ test_kunit_cgroup_pool() {
 	local results=/sys/kernel/debug/kunit/cgroup_pool/results n
 
 	[ -d /sys/kernel/debug/kunit ] || mount -t debugfs none /sys/kernel/debug 2>/dev/null
-	[ -r $results ] || ktap_skip "the kernel has no CONFIG_CGROUP_POOL_KUNIT_TEST"
-	n=$(grep -Ec '^ +ok [0-9]+ ' $results)
+	[ -r "$results" ] || ktap_skip "the kernel has no CONFIG_CGROUP_POOL_KUNIT_TEST"
+	n=$(grep -Ec '^ +ok [0-9]+ ' "$results")
 	ktap_diag "$n cases passed"
-	expect_eq "failed cases" "$(grep -E '^ *not ok ' $results)" ""
+	expect_eq "failed cases" "$(grep -E '^ *not ok ' "$results")" ""
 	[ "$n" -ge 7 ] || ktap_fail "only $n of at least 7 cases ran"
-	expect_match "suite" "$(cat $results)" '^ok [0-9]+ cgroup_pool'
+	expect_match "suite" "$(cat "$results")" '^ok [0-9]+ cgroup_pool'
 }
 
 ktap_main "$@"
