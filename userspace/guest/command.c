@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -218,6 +219,8 @@ static void child(const struct command *c, const struct config *cfg, const struc
 
 	setsid();
 	umask(022);
+	/* Ours all are close-on-exec already; a library's may not be. */
+	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (!set_stdio(c, cfg->fixed.flags & RUND_CONFIG_TTY, &why) && !set_limits(cfg, &why) &&
 	    !set_credentials(a, &why) && !enter_cwd(cfg, &why)) {
 		default_signals();

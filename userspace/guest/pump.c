@@ -71,16 +71,17 @@ void pump_poll(const struct pump *p, struct pollfd pfd[2])
 
 /*
  * A terminal has no end of file that could be passed on, only a character that
- * means it.  It counts at the start of a line; elsewhere the first one merely
- * hands over the line typed so far.
+ * means it: to the line discipline, or to a program that edits lines itself.
+ * It counts at the start of a line; elsewhere the first one merely hands over
+ * the line typed so far.
  */
 static void type_eof(struct pump *p)
 {
 	struct termios t;
 
-	if (tcgetattr(p->out, &t) || !(t.c_lflag & ICANON))
+	if (tcgetattr(p->out, &t))
 		return;
-	if (p->last != '\n')
+	if (t.c_lflag & ICANON && p->last != '\n')
 		p->buf[p->tail++] = t.c_cc[VEOF];
 	p->buf[p->tail++] = t.c_cc[VEOF];
 }

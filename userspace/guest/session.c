@@ -190,7 +190,10 @@ static void watch(struct session *s, struct pollfd *p)
 	p[P_LINK] = (struct pollfd){.fd = s->link->fd, .events = POLLIN};
 	p[P_SIG] = (struct pollfd){.fd = s->sigfd, .events = POLLIN};
 	p[P_REPORT] = (struct pollfd){.fd = s->cmd.report, .events = POLLIN};
-	pump_poll(&s->in, &p[P_IN]);
+	/* Before exec there is no one to type to: a ^C would be lost. */
+	p[P_IN] = p[P_IN + 1] = (struct pollfd){.fd = -1};
+	if (s->started)
+		pump_poll(&s->in, &p[P_IN]);
 	pump_poll(&s->out, &p[P_OUT]);
 	pump_poll(&s->err, &p[P_ERR]);
 }
