@@ -58,6 +58,21 @@ static int set_msrs(struct vcpu *v)
 	return ret < 0 ? ret : 0;
 }
 
+/*
+ * KVM gives a new vCPU the TSC frequency it found when it was loaded.  Where
+ * the kernel has since measured it better, by more than kvm.tsc_tolerance_ppm,
+ * and the CPU cannot scale its TSC, KVM fails that silently and the vCPU's
+ * TSC-deadline timer never fires.  0 means the frequency as it is known now.
+ */
+static void set_tsc_frequency(struct vcpu *v)
+{
+	long ret = kvm_ioctl(v->fd, KVM_SET_TSC_KHZ, NULL);
+
+	if (ret)
+		log_warn("vCPU %u: KVM_SET_TSC_KHZ: %s; its timers may be late", v->id,
+			 strerror(-ret));
+}
+
 static int init_one(struct vm *vm, struct vcpu *v, const struct cpuid *supported)
 {
 	struct cpuid c = *supported;
@@ -71,6 +86,7 @@ static int init_one(struct vm *vm, struct vcpu *v, const struct cpuid *supported
 		v->run = NULL;
 		return -errno;
 	}
+	set_tsc_frequency(v);
 	cpuid_adjust(&c, v->id, vm->cfg.nr_vcpus);
 	ret = kvm_ioctl(v->fd, KVM_SET_CPUID2, &c);
 	return ret ? ret : set_msrs(v);
