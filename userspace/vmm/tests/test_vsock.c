@@ -857,12 +857,8 @@ static const struct {
 	const char *path;
 	int ret;
 } configs[] = {
-	{0, "v", -EINVAL},
-	{2, "v", -EINVAL},
-	{UINT32_MAX, "v", -EINVAL},
-	{3, NULL, -EINVAL},
-	{3, "", -EINVAL},
-	{3, "/nonexistent/dir/v", -ENOENT},
+	{0, "v", -EINVAL},  {2, "v", -EINVAL}, {UINT32_MAX, "v", -EINVAL},
+	{3, NULL, -EINVAL}, {3, "", -EINVAL},  {3, "/nonexistent/dir/v", -ENOENT},
 };
 
 static void bad_configuration(void **state)
