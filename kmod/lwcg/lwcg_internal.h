@@ -49,7 +49,7 @@ struct file;
  * @dir: how the parent was reached: slots' files are opened through this mount
  * @cred: who made the pool; the slots' directories belong to them
  * @wait: woken when @n_ready falls, @n_recycling falls or @dead is set
- * @fill_mutex: held while slots are added, by one filler at a time
+ * @fill_mutex: held while a slot is added, so that fillers do not overshoot
  * @fill: brings the pool back to its target in the background
  * @lock: protects everything below, and the leases of all clients of this pool.
  *	Short: nothing is allocated, created or searched linearly under it
@@ -69,7 +69,7 @@ struct pool {
 	struct path dir;
 	const struct cred *cred;
 	wait_queue_head_t wait;
-	struct mutex fill_mutex; /* serialises fillers */
+	struct mutex fill_mutex; /* one filler adds at a time */
 	struct work_struct fill;
 
 	spinlock_t lock; /* protects what follows, and clients' leases */
@@ -127,7 +127,6 @@ void lwcg_client_add(struct client *client, struct slot *slot);
 int lwcg_client_end_lease(struct client *client, u64 id);
 
 int lwcg_pool_bind(struct client *client, const struct lwcg_pool *arg);
-int lwcg_pool_fill(struct pool *pool);
 struct slot *lwcg_pool_pop(struct pool *pool);
 void lwcg_pool_unpop(struct slot *slot);
 void lwcg_pool_refill(struct pool *pool);

@@ -50,10 +50,64 @@ void lwcg_pool_put(struct pool *pool)
 	kref_put(&pool->ref, pool_release);
 }
 
+/* Fewer slots than the target are ready, and fewer than @want? */
+static bool pool_is_short(struct pool *pool, u32 want)
+{
+	bool is;
+
+	spin_lock(&pool->lock);
+	is = !pool->dead && pool->n_ready < min(want, pool->target);
+	spin_unlock(&pool->lock);
+	return is;
+}
+
+/* Add a ready slot, unless the pool was drained meanwhile. */
+static bool pool_push(struct pool *pool, struct slot *slot)
+{
+	bool dead;
+
+	spin_lock(&pool->lock);
+	dead = pool->dead;
+	if (!dead) {
+		list_add(&slot->list, &pool->ready);
+		pool->n_ready++;
+	}
+	spin_unlock(&pool->lock);
+	return !dead;
+}
+
+/*
+ * Add slots until @want are ready, at most the target; those made before an error
+ * stay.  The mutex is given up after each slot, so that nobody who waits for one
+ * has to wait for all.
+ */
+static int pool_fill(struct pool *pool, u32 want)
+{
+	struct slot *slot;
+	int ret = 0;
+
+	while (!ret && pool_is_short(pool, want)) {
+		if (mutex_lock_killable(&pool->fill_mutex))
+			return -EINTR;
+		if (pool_is_short(pool, want)) {
+			slot = lwcg_slot_create(pool);
+			ret = PTR_ERR_OR_ZERO(slot);
+			if (!ret && !pool_push(pool, slot))
+				lwcg_slot_destroy(slot);
+		}
+		mutex_unlock(&pool->fill_mutex);
+
+		if (!ret && fatal_signal_pending(current))
+			ret = -EINTR;
+		cond_resched();
+	}
+	return ret;
+}
+
 static void pool_fill_work(struct work_struct *work)
 {
 	struct pool *pool = container_of(work, struct pool, fill);
-	int ret = lwcg_pool_fill(pool);
+	int ret = pool_fill(pool, LWCG_TARGET_MAX);
 
 	if (ret)
 		pr_warn_ratelimited("pool of cgroup %llu: refill failed: error %d; the next acquire retries\n",
@@ -123,18 +177,20 @@ static struct pool *client_bind(struct client *client, struct cgroup *parent,
 	return pool;
 }
 
-/* Nothing is added to a pool that was drained. */
+/* Returns how many slots the caller has to wait for, or -ESHUTDOWN. */
 static int pool_raise_target(struct pool *pool, u32 target)
 {
-	int ret = 0;
+	int wait_for = 1;
 
 	spin_lock(&pool->lock);
-	if (pool->dead)
-		ret = -ESHUTDOWN;
-	else
-		pool->target = max(pool->target, target);
+	if (pool->dead) {
+		wait_for = -ESHUTDOWN;
+	} else if (pool->target < target) {
+		pool->target = target;
+		wait_for = target;
+	}
 	spin_unlock(&pool->lock);
-	return ret;
+	return wait_for;
 }
 
 static int pool_bind_parent(struct client *client, const struct lwcg_pool *arg,
@@ -150,15 +206,18 @@ static int pool_bind_parent(struct client *client, const struct lwcg_pool *arg,
 
 	mutex_lock(&pools_mutex);
 	pool = client_bind(client, parent, dir);
-	if (!IS_ERR(pool))
+	ret = IS_ERR(pool) ? PTR_ERR(pool) : pool_raise_target(pool, arg->target);
+	if (ret > 0)
 		WRITE_ONCE(client->low_water, arg->low_water);
 	mutex_unlock(&pools_mutex);
-	if (IS_ERR(pool))
-		return PTR_ERR(pool);
+	if (ret < 0)
+		return ret;
 
 	/* the client's reference keeps the pool */
-	ret = pool_raise_target(pool, arg->target);
-	return ret ?: lwcg_pool_fill(pool);
+	ret = pool_fill(pool, ret);
+	if (!ret)
+		lwcg_pool_refill(pool);
+	return ret;
 }
 
 /**
@@ -193,66 +252,6 @@ int lwcg_pool_bind(struct client *client, const struct lwcg_pool *arg)
 	cgroup_put(parent);
 out_file:
 	fput(file);
-	return ret;
-}
-
-static bool pool_is_short(struct pool *pool)
-{
-	bool is;
-
-	spin_lock(&pool->lock);
-	is = !pool->dead && pool->n_ready < pool->target;
-	spin_unlock(&pool->lock);
-	return is;
-}
-
-/* Add a ready slot, unless the pool was drained meanwhile. */
-static bool pool_push(struct pool *pool, struct slot *slot)
-{
-	bool dead;
-
-	spin_lock(&pool->lock);
-	dead = pool->dead;
-	if (!dead) {
-		list_add(&slot->list, &pool->ready);
-		pool->n_ready++;
-	}
-	spin_unlock(&pool->lock);
-	return !dead;
-}
-
-/**
- * lwcg_pool_fill() - add slots until the target is reached
- * @pool: the pool
- *
- * Context: Process context, takes cgroup_mutex for each slot.
- * Return: 0, -EINTR if the task was killed, or an error of lwcg_slot_create(); the
- * slots made before an error stay.
- */
-int lwcg_pool_fill(struct pool *pool)
-{
-	struct slot *slot;
-	int ret = 0;
-
-	if (mutex_lock_killable(&pool->fill_mutex))
-		return -EINTR;
-
-	while (pool_is_short(pool)) {
-		slot = lwcg_slot_create(pool);
-		if (IS_ERR(slot)) {
-			ret = PTR_ERR(slot);
-			break;
-		}
-		if (!pool_push(pool, slot))
-			lwcg_slot_destroy(slot);
-		if (fatal_signal_pending(current)) {
-			ret = -EINTR;
-			break;
-		}
-		cond_resched();
-	}
-
-	mutex_unlock(&pool->fill_mutex);
 	return ret;
 }
 
@@ -291,7 +290,7 @@ struct slot *lwcg_pool_pop(struct pool *pool)
  */
 void lwcg_pool_refill(struct pool *pool)
 {
-	if (pool_is_short(pool))
+	if (pool_is_short(pool, LWCG_TARGET_MAX))
 		queue_work(lwcg_wq, &pool->fill);
 	/* pollers whose low-water mark this may have crossed */
 	if (wq_has_sleeper(&pool->wait))
@@ -378,7 +377,7 @@ static void pool_dismantle(struct pool *pool, struct list_head *slots)
 	cancel_work_sync(&pool->fill);
 	wake_up_poll(&pool->wait, EPOLLHUP);
 
-	/* whoever is filling still removes the slot it could not add */
+	/* after whoever is just making a slot: it removes what it cannot add */
 	mutex_lock(&pool->fill_mutex);
 	list_for_each_entry_safe(slot, next, slots, list)
 		lwcg_slot_destroy(slot);

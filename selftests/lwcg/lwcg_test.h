@@ -114,21 +114,6 @@ static inline int pool_bind(int dev, int dir, uint32_t target, uint32_t low_wate
 	return xioctl(dev, LWCG_POOL, &arg);
 }
 
-/* The device, bound to the parent's pool. */
-static inline int device_open_bound(uint32_t target)
-{
-	int dev = device_open(), ret;
-
-	if (dev < 0)
-		return dev;
-	ret = pool_bind(dev, parent_fd, target, 0);
-	if (ret) {
-		close(dev);
-		return ret;
-	}
-	return dev;
-}
-
 static inline struct lwcg_acquire acquire_arg(const char *name)
 {
 	struct lwcg_acquire arg = {
@@ -180,6 +165,23 @@ static inline struct lwcg_info info(int dev)
 	if (xioctl(dev, LWCG_INFO, &arg))
 		memset(&arg, 0xff, sizeof(arg));
 	return arg;
+}
+
+/* The device, bound to the parent's pool, with that many slots ready. */
+static inline int device_open_bound(uint32_t target)
+{
+	int dev = device_open(), ret;
+
+	if (dev < 0)
+		return dev;
+	ret = pool_bind(dev, parent_fd, target, 0);
+	if (!ret && !WAIT_FOR(info(dev).ready >= target))
+		ret = -ETIMEDOUT;
+	if (ret) {
+		close(dev);
+		return ret;
+	}
+	return dev;
 }
 
 /* What poll(2) says now. */

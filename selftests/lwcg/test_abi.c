@@ -239,7 +239,7 @@ static int test_pool_limits_of_parent(void)
 	EXPECT_EQ(info(dev).ready, 3);
 	EXPECT_EQ(write_at(dir, "cgroup.max.descendants", "max"), 0);
 	EXPECT_EQ(pool_bind(dev, dir, 5, 0), 0);
-	EXPECT_EQ(info(dev).ready, 5);
+	EXPECT(WAIT_FOR(info(dev).ready == 5));
 	EXPECT_EQ(drain(dev), 0);
 	close(dir);
 	close(dev);

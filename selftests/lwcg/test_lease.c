@@ -146,9 +146,11 @@ static int test_release_kills(void)
 {
 	struct lwcg_acquire arg = acquire_arg("killed");
 	int dev = device_open_bound(1), status;
-	uint64_t retired = info(dev).retired;
+	uint64_t retired;
 	pid_t pid;
 
+	EXPECT(WAIT_FOR(info(dev).recycling == 0));
+	retired = info(dev).retired;
 	EXPECT_EQ(acquire_wait(dev, &arg), 0);
 	pid = sleeper_in(arg.dir_fd);
 	EXPECT(pid > 0);

@@ -102,8 +102,10 @@
  * @reserved: zero
  *
  * Makes the pool if the parent has none.  The pool's target is the largest that
- * was asked for since it was made.  On success that many slots were ready.  May be
- * repeated on a bound file, for the same parent.
+ * was asked for since it was made.  A call that makes the pool or raises its target
+ * returns when the target has been reached, any other as soon as one slot is
+ * ready; the rest follows in the background.  May be repeated on a bound file, for
+ * the same parent.
  *
  * EBADF @parent_fd is not open or not a directory of cgroup v2;
  * EINVAL @target or @low_water out of range;
