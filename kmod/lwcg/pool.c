@@ -116,7 +116,8 @@ static void pool_fill_work(struct work_struct *work)
 
 static struct pool *pool_create(struct cgroup *parent, const struct path *dir)
 {
-	struct pool *pool = kzalloc(sizeof(*pool), GFP_KERNEL_ACCOUNT);
+	/* not accounted: a pool outlives its maker, and would keep the maker's cgroup */
+	struct pool *pool = kzalloc(sizeof(*pool), GFP_KERNEL);
 
 	if (!pool)
 		return NULL;
