@@ -111,12 +111,13 @@ static uint32_t read_reg(const struct ioapic *io)
 static void write_reg(struct ioapic *io, uint32_t v)
 {
 	unsigned int pin = (io->select - REG_REDIR) / 2;
-	uint64_t *e = &io->redir[pin];
+	uint64_t *e;
 
 	if (io->select == REG_ID)
 		io->id = v >> 24 & 0xf;
 	if (io->select < REG_REDIR || pin >= io->nr_pins)
 		return;
+	e = &io->redir[pin];
 	if (io->select & 1)
 		*e = (*e & 0xffffffffULL) | (uint64_t)v << 32;
 	else
