@@ -206,7 +206,7 @@ static int stalled_guest(void)
 
 static int many_connections(void)
 {
-	int fd[NR_CONNS];
+	int fd[NR_CONNS], more = atoi(vm_guest_arg("conns"));
 
 	for (int i = 0; i < NR_CONNS; i++) {
 		fd[i] = vm_guest_connect(VMADDR_CID_HOST, PORT_ECHO);
@@ -217,7 +217,7 @@ static int many_connections(void)
 	for (int i = 0; i < NR_CONNS; i++)
 		close(fd[i]);
 	/* One after the other: nothing is used up. */
-	for (int i = 0; i < 3 * NR_CONNS; i++) {
+	for (int i = 0; i < more; i++) {
 		fd[0] = vm_guest_connect(VMADDR_CID_HOST, PORT_ECHO);
 		EXPECT(fd[0] >= 0);
 		EXPECT_EQ(ping(fd[0]), 0);
@@ -421,7 +421,8 @@ int main(void)
 	vm_init(&vm);
 	results = vm_listen(&vm, VM_PORT_RESULTS);
 	go_listener = vm_listen(&vm, PORT_GO);
-	snprintf(cmdline, sizeof(cmdline), "echo=%d", (ktap_slow() ? 16 : 100) * 1000000);
+	snprintf(cmdline, sizeof(cmdline), "echo=%d conns=%d", (ktap_slow() ? 16 : 100) * 1000000,
+		 ktap_slow() ? 30 : 300);
 	vm_start(&vm, NULL, cmdline);
 	for (size_t i = 0; i < ARRAY_SIZE(services); i++) {
 		services[i].listener = vm_listen(&vm, services[i].port);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 #include "lib/cleanup.h"
@@ -187,6 +188,31 @@ static void stop(struct vfs *fs)
 	free(fs);
 }
 
+/*
+ * A descriptor of our own for the shared directory: the root of a detached,
+ * read-only copy of its mounts, so that there is nothing above it, nothing in
+ * it can be written or run on the host, and reading leaves no access times.
+ * Without the privilege for that, the directory itself; the server is read-only
+ * and confined in any case.
+ */
+static int open_layer(int fd)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+			    MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME,
+		.attr_clr = MOUNT_ATTR__ATIME,
+		.propagation = MS_PRIVATE,
+	};
+	__cleanup_fd int tree = open_tree(
+		fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+
+	if (tree >= 0 &&
+	    !mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)))
+		return take_fd(&tree);
+	fd = openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 static int attach_one(struct vm *vm, struct vfs_devs *devs, unsigned int n)
 {
 	struct vfs *fs = malloc(sizeof(*fs));
@@ -194,12 +220,10 @@ static int attach_one(struct vm *vm, struct vfs_devs *devs, unsigned int n)
 
 	if (!fs)
 		return log_errno(-ENOMEM, "virtio-fs %.36s: no memory", vm->cfg.fs[n].tag);
-	/* Our own: closing it must not take the caller's away. */
-	dirfd = openat(vm->cfg.fs[n].fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dirfd = open_layer(vm->cfg.fs[n].fd);
 	if (dirfd < 0) {
-		ret = log_errno(-errno,
-				"virtio-fs %.36s: not a directory: %m; give fd= or dir= one",
-				vm->cfg.fs[n].tag);
+		ret = log_errno(dirfd, "virtio-fs %.36s: not a directory: %s; give fd= or dir= one",
+				vm->cfg.fs[n].tag, strerror(-dirfd));
 		goto err;
 	}
 	ret = vfs_init(fs, vm->cfg.fs[n].tag, dirfd);

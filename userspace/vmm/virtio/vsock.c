@@ -435,8 +435,8 @@ int vsock_init(struct vsock *vs, struct vm *vm, uint32_t cid, const char *path)
 
 /*
  * Wait until a socket takes bytes again, as long as its reader likes: that may
- * be a pager.  SIGTERM, which the VMM keeps blocked, or a VM that was stopped
- * rather than ended by its guest, ends the patience.
+ * be a pager.  SIGTERM or SIGINT, which the VMM keeps blocked, or a VM that was
+ * stopped rather than ended by its guest, ends the patience.
  */
 static bool wait_sockets(struct vsock *vs, int sigfd)
 {
@@ -472,6 +472,7 @@ static void drain_all(struct vsock *vs)
 	take_packets(vs, QUEUE_SIZE);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
 	sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	do {
 		for (unsigned int i = 0; i < VSOCK_MAX_CONNS; i++) {
