@@ -34,6 +34,7 @@ static void disconnect(struct control *c)
 	if (c->peer.fd < 0)
 		return;
 	loop_del(&c->vm->loop, &c->peer);
+	shutdown(c->peer.fd, SHUT_RDWR);
 	/* A descriptor from the command line stays its owner's. */
 	if (c->peer.fd != c->vm->cfg.control_fd)
 		close_fd(c->peer.fd);

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The machine on a real KVM, with guests of a few instructions: each way in
+ * which one can end is told apart, a guest that never ends can be stopped, and
+ * a machine whose construction fails at any step leaves no descriptor and no
+ * mapping behind.  Skipped where there is no /dev/kvm.
+ */
+#include <dirent.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "vmm/vcpu.h"
+#include "vmm/vm.h"
+
+#define RAM  (37ULL << 20) /* a size that no other mapping here has */
+#define LOAD 0x1000000
+
+static const uint8_t guest_reset[] = {
+	0xb0, 0xfe, /* mov $0xfe, %al */
+	0xe6, 0x64, /* out %al, $0x64 */
+	0xeb, 0xfe, /* jmp . */
+};
+static const uint8_t guest_fault[] = {0x0f, 0x0b}; /* ud2, and no IDT */
+static const uint8_t guest_spin[] = {0xeb, 0xfe};
+static const uint8_t guest_halt[] = {0xf4, 0xeb, 0xfd};
+/* Prints what it reads from where nothing is: an MMIO address and a port; then resets. */
+static const uint8_t guest_print[] = {
+	0x66, 0xba, 0xf8, 0x03,	      /* mov $0x3f8, %dx */
+	0xb0, 'r',  0xee,	      /* mov $'r', %al; out %al, %dx */
+	0xbf, 0x00, 0x00, 0x00, 0x03, /* mov $0x3000000, %edi: past RAM */
+	0x8b, 0x07, 0xee,	      /* mov (%rdi), %eax; out %al, %dx */
+	0x89, 0x07,		      /* mov %eax, (%rdi): ignored */
+	0xe4, 0x42, 0xee,	      /* in $0x42, %al; out %al, %dx */
+	0xb0, '\n', 0xee,	      /* mov $'\n', %al; out %al, %dx */
+	0xb0, 0xfe, 0xe6, 0x64,	      /* reset */
+	0xeb, 0xfe,
+};
+
+struct image {
+	Elf64_Ehdr eh;
+	Elf64_Phdr ph;
+	uint8_t code[64];
+};
+
+/* A path by which vm_create() can open an image of these instructions. */
+static const char *make_kernel(const uint8_t *code, size_t len, int *fd)
+{
+	static char path[64];
+	struct image im = {
+		.eh = {.e_type = ET_EXEC,
+		       .e_machine = EM_X86_64,
+		       .e_entry = LOAD,
+		       .e_phoff = offsetof(struct image, ph),
+		       .e_phentsize = sizeof(Elf64_Phdr),
+		       .e_phnum = 1},
+		.ph = {.p_type = PT_LOAD,
+		       .p_offset = offsetof(struct image, code),
+		       .p_paddr = LOAD,
+		       .p_filesz = sizeof(im.code),
+		       .p_memsz = sizeof(im.code)},
+	};
+
+	memcpy(im.eh.e_ident, ELFMAG, SELFMAG);
+	im.eh.e_ident[EI_CLASS] = ELFCLASS64;
+	im.eh.e_ident[EI_DATA] = ELFDATA2LSB;
+	memcpy(im.code, code, len);
+	*fd = memfd_create("guest", MFD_CLOEXEC);
+	assert_int_equal(write(*fd, &im, sizeof(im)), sizeof(im));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", *fd);
+	return path;
+}
+
+static struct vm_config config(const char *kernel)
+{
+	return (struct vm_config){
+		.name = "test",
+		.kernel = kernel,
+		.mem_size = RAM,
+		.nr_vcpus = 2,
+		.console_fd = -1,
+		.control_fd = -1,
+	};
+}
+
+static void need_kvm(void)
+{
+	if (access("/dev/kvm", R_OK | W_OK)) {
+		print_message("# SKIP no usable /dev/kvm\n");
+		skip();
+	}
+}
+
+static void *stopper(void *arg)
+{
+	usleep(200000);
+	vm_stop(arg, VM_EXIT_STOPPED);
+	return NULL;
+}
+
+static enum vm_exit run(const uint8_t *code, size_t len, bool stop, enum irqchip_mode irqchip)
+{
+	static struct vm vm;
+	struct vm_config cfg;
+	pthread_t t;
+	int fd;
+
+	cfg = config(make_kernel(code, len, &fd));
+	cfg.irqchip = irqchip;
+	assert_int_equal(vm_create(&vm, &cfg), 0);
+	if (stop)
+		pthread_create(&t, NULL, stopper, &vm);
+	assert_int_equal(vm_run(&vm), 0);
+	if (stop)
+		pthread_join(t, NULL);
+	vm_destroy(&vm);
+	close(fd);
+	return vm.exit;
+}
+
+#define RUN(guest, stop, irqchip) run(guest, sizeof(guest), stop, irqchip)
+
+static void endings(void **state)
+{
+	need_kvm();
+	for (enum irqchip_mode m = IRQCHIP_SPLIT; m <= IRQCHIP_KERNEL; m++) {
+		assert_int_equal(RUN(guest_reset, false, m), VM_EXIT_RESET);
+		assert_int_equal(RUN(guest_fault, false, m), VM_EXIT_TRIPLE_FAULT);
+		assert_int_equal(RUN(guest_spin, true, m), VM_EXIT_STOPPED);
+		assert_int_equal(RUN(guest_halt, true, m), VM_EXIT_STOPPED);
+	}
+}
+
+/* The stop may come at any moment: before, while and after the vCPUs start. */
+static void stop_races(void **state)
+{
+	static struct vm vm;
+	struct vm_config cfg;
+	int fd;
+
+	need_kvm();
+	cfg = config(make_kernel(guest_halt, sizeof(guest_halt), &fd));
+	for (int i = 0; i < 30; i++) {
+		assert_int_equal(vm_create(&vm, &cfg), 0);
+		if (i % 3 == 0) {
+			vm_stop(&vm, VM_EXIT_STOPPED);
+			assert_int_equal(vm_run(&vm), 0);
+		} else {
+			assert_int_equal(vcpu_start_all(&vm), 0);
+			usleep(i % 3 == 1 ? 0 : i * 100);
+			vm_stop(&vm, VM_EXIT_STOPPED);
+			vcpu_stop_all(&vm);
+		}
+		assert_int_equal(vm.exit, VM_EXIT_STOPPED);
+		vm_destroy(&vm);
+	}
+	close(fd);
+}
+
+static void nothing_there(void **state)
+{
+	static struct vm vm;
+	struct vm_config cfg;
+	uint8_t out[8] = {0};
+	int fd, p[2];
+
+	need_kvm();
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	cfg = config(make_kernel(guest_print, sizeof(guest_print), &fd));
+	cfg.console_fd = p[1];
+	assert_int_equal(vm_create(&vm, &cfg), 0);
+	assert_int_equal(vm_run(&vm), 0);
+	assert_int_equal(vm.exit, VM_EXIT_RESET);
+	assert_true(vcpu_exits(&vm) >= 7);
+	vm_destroy(&vm);
+	assert_int_equal(read(p[0], out, sizeof(out)), 4);
+	assert_memory_equal(out, "r\xff\xff\n", 4);
+	close(fd);
+	close(p[0]);
+	close(p[1]);
+}
+
+struct left {
+	int fds;
+	int kvm_maps;
+	int ram_maps;
+};
+
+static struct left count_left(void)
+{
+	struct left l = {0};
+	FILE *f = fopen("/proc/self/maps", "r");
+	DIR *d = opendir("/proc/self/fd");
+	unsigned long a, b;
+	char line[512];
+
+	while (readdir(d))
+		l.fds++;
+	closedir(d);
+	while (fgets(line, sizeof(line), f)) {
+		l.kvm_maps += !!strstr(line, "kvm");
+		if (sscanf(line, "%lx-%lx", &a, &b) == 2)
+			l.ram_maps += b - a == RAM;
+	}
+	fclose(f);
+	return l;
+}
+
+static void assert_same(struct left a, struct left b)
+{
+	assert_int_equal(a.fds, b.fds);
+	assert_int_equal(a.kvm_maps, b.kvm_maps);
+	assert_int_equal(a.ram_maps, b.ram_maps);
+}
+
+static void failing_steps(void **state)
+{
+	static struct vm vm;
+	struct vm_config cfg;
+	struct left before;
+	int fd, disk, dir, ret;
+
+	need_kvm();
+	cfg = config(make_kernel(guest_reset, sizeof(guest_reset), &fd));
+	disk = memfd_create("disk", MFD_CLOEXEC);
+	dir = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(ftruncate(disk, 1 << 20), 0);
+	cfg.nr_blk = 1;
+	cfg.blk[0].fd = disk;
+	cfg.nr_fs = 1;
+	cfg.fs[0].fd = dir;
+	strcpy(cfg.fs[0].tag, "t");
+	before = count_left();
+	for (vm_fail_step = 0;; vm_fail_step++) {
+		ret = vm_create(&vm, &cfg);
+		if (!ret)
+			break;
+		assert_int_equal(ret, -ECANCELED);
+		assert_same(count_left(), before);
+	}
+	print_message("# %d steps\n", vm_fail_step);
+	assert_true(vm_fail_step >= 10);
+	vm_fail_step = -1;
+	assert_true(count_left().kvm_maps > 0 && count_left().ram_maps > 0);
+	vm_destroy(&vm);
+	assert_same(count_left(), before);
+	close(fd);
+	close(disk);
+	close(dir);
+}
+
+static void real_failures(void **state)
+{
+	static struct vm vm;
+	struct left before;
+	int fd;
+
+	need_kvm();
+	for (int i = 0; i < 8; i++) {
+		struct vm_config cfg = config(make_kernel(guest_reset, sizeof(guest_reset), &fd));
+		int want = -EINVAL;
+
+		switch (i) {
+		case 0:
+			cfg.kernel = "/nonexistent";
+			want = -ENOENT;
+			break;
+		case 1:
+			cfg.kernel = "/proc/self/exe"; /* an ELF file, but no kernel */
+			want = -ENOEXEC;
+			break;
+		case 2:
+			cfg.mem_size = 1ULL << 60;
+			break;
+		case 3:
+			cfg.mem_size = 4096;
+			break;
+		case 4:
+			cfg.mem_size = LOAD;
+			want = -ENOSPC;
+			break;
+		case 5:
+			cfg.initrd = "/proc/self/mem";
+			break;
+		case 6:
+			cfg.nr_blk = 1;
+			cfg.blk[0].fd = fd + 100;
+			want = -EBADF;
+			break;
+		case 7:
+			cfg.control_fd = fd;
+			want = -ENOTSOCK;
+			break;
+		}
+		before = count_left();
+		assert_int_equal(vm_create(&vm, &cfg), want);
+		assert_same(count_left(), before);
+		close(fd);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(endings),	 cmocka_unit_test(stop_races),
+		cmocka_unit_test(nothing_there), cmocka_unit_test(failing_steps),
+		cmocka_unit_test(real_failures),
+	};
+
+	/* A lost kick would hang for ever. */
+	alarm(300);
+	return cmocka_run_group_tests_name("vm", tests, NULL, NULL);
+}
