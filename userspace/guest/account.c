@@ -181,34 +181,48 @@ static int resolve_user(struct account *a, struct slice user, const char *passwd
 	return 0;
 }
 
+static int unknown(struct rund_error *why, const char *what, struct slice name, const char *file)
+{
+	fault(why, EXIT_SETUP, 0, "%s \"%.*s\" is not in the container's %s; give a number", what,
+	      (int)name.len, name.p, file);
+	return -ENOENT;
+}
+
+/* Split NAME:GROUP; a missing group has no text. */
+static int split_spec(const char *spec, struct slice *user, struct slice *grp,
+		      struct rund_error *why)
+{
+	const char *colon = strchr(spec, ':');
+
+	*user = *spec ? (struct slice){spec, strlen(spec)} : (struct slice){"0", 1};
+	*grp = (struct slice){NULL, 0};
+	if (!colon)
+		return 0;
+	user->len = colon - spec;
+	*grp = (struct slice){colon + 1, strlen(colon + 1)};
+	if (user->len && grp->len)
+		return 0;
+	fault(why, EXIT_SETUP, 0, "user \"%s\": want NAME, UID, NAME:GROUP or UID:GID", spec);
+	return -EINVAL;
+}
+
 int account_resolve(struct account *a, const char *spec, const char *passwd, const char *group,
 		    struct rund_error *why)
 {
-	struct slice user = {spec, strlen(spec)}, grp = {NULL, 0};
-	const char *colon = strchr(spec, ':');
+	struct slice user, grp;
 	struct pw_entry e;
 	bool known;
+	int ret;
 
 	memset(a, 0, sizeof(*a));
-	if (colon) {
-		grp = (struct slice){colon + 1, strlen(colon + 1)};
-		user.len = colon - spec;
-	}
-	if (!*spec)
-		user = (struct slice){"0", 1};
-	if (!user.len || (colon && !grp.len))
-		return fault(why, EXIT_SETUP, -EINVAL,
-			     "user \"%s\": want NAME, UID, NAME:GROUP or UID:GID", spec);
+	ret = split_spec(spec, &user, &grp, why);
+	if (ret)
+		return ret;
 	if (resolve_user(a, user, passwd, &e, &known))
-		return fault(why, EXIT_SETUP, -ENOENT,
-			     "user \"%.*s\" is not in the container's /etc/passwd; give a number",
-			     (int)user.len, user.p);
-	if (colon) {
+		return unknown(why, "user", user, "/etc/passwd");
+	if (grp.p) {
 		if (!group_find(group, grp, &a->gid) && !slice_id(grp, &a->gid))
-			return fault(
-				why, EXIT_SETUP, -ENOENT,
-				"group \"%s\" is not in the container's /etc/group; give a number",
-				grp.p);
+			return unknown(why, "group", grp, "/etc/group");
 		return 0;
 	}
 	if (known && supplementary(a, group, e.name))

@@ -9,6 +9,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "account.h"
@@ -61,6 +63,19 @@ static void fill_stdio(void)
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd > STDERR_FILENO)
 		close(fd);
+}
+
+/*
+ * What the command starts with unless it is told otherwise: the kernel's own
+ * hard limit of 4096 open files is a quarter-century old, and more is what
+ * containers get elsewhere.
+ */
+static void default_limits(void)
+{
+	const struct rlimit files = {.rlim_cur = 1024, .rlim_max = 524288};
+
+	if (setrlimit(RLIMIT_NOFILE, &files))
+		log_warn("limit of open files: %s", strerror(errno));
 }
 
 static int say_hello(struct link *link, struct rund_error *why)
@@ -163,6 +178,9 @@ int main(void)
 
 	fill_stdio();
 	log_init("rund-init", LOG_LEVEL_INFO);
+	/* The kernel runs it as /init; ps should tell what it is. */
+	prctl(PR_SET_NAME, "rund-init");
+	default_limits();
 	session_init(&session);
 	ret = rootfs_early(&why);
 	if (!ret)
