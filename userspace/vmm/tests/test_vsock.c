@@ -126,6 +126,8 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 	char port[128];
 
+	/* After a failed test a reader may be missing: do not wait for it. */
+	f->vm.exit = VM_EXIT_STOPPED;
 	vsock_fini(f->vs);
 	virtio_mmio_fini(&f->vs->vd);
 	assert_int_not_equal(access(f->path, F_OK), 0);
