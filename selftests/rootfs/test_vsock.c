@@ -429,7 +429,7 @@ int main(void)
 		if (pthread_create(&th, NULL, accept_all, &services[i]))
 			vm_die("thread");
 	}
-	vm_relay(&vm, results, 120);
+	vm_relay(&vm, results, 300);
 	return vm_finish(&vm, guest_tests, ARRAY_SIZE(guest_tests), host_tests,
 			 ARRAY_SIZE(host_tests));
 }

@@ -14,9 +14,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <cmocka.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <sys/sysmacros.h>
-#include <sys/un.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -108,21 +107,17 @@ static void assert_confined(struct fs_fake *f)
 
 	for (uint32_t n = 0; n < f->fs.nr_slots; n++) {
 		struct vfs_inode *i = f->fs.slot[n].inode;
-		int fds[2] = {i ? i->fd : -1, i ? i->rfd : -1};
+		ssize_t got;
 
-		for (int k = 0; k < 2; k++) {
-			ssize_t got;
-
-			if (fds[k] < 0)
-				continue;
-			nr += i != f->fs.root || k;
-			snprintf(link, sizeof(link), "/proc/self/fd/%d", fds[k]);
-			got = readlink(link, path, sizeof(path) - 1);
-			assert_true(got >= (ssize_t)len);
-			path[got] = '\0';
-			assert_memory_equal(path, f->share, len);
-			assert_true(path[len] == '/' || !path[len]);
-		}
+		if (!i || i->fd < 0)
+			continue;
+		nr += i != f->fs.root;
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", i->fd);
+		got = readlink(link, path, sizeof(path) - 1);
+		assert_true(got >= (ssize_t)len);
+		path[got] = '\0';
+		assert_memory_equal(path, f->share, len);
+		assert_true(path[len] == '/' || !path[len]);
 	}
 	assert_int_equal(nr, f->fs.nr_fds);
 	assert_true(nr <= VFS_MAX_FDS);
@@ -466,6 +461,38 @@ static void large_directory(void **state)
 	assert_int_equal(f->fs.nr_fds, 0);
 }
 
+/* The host runs out of descriptors: slower, not broken. */
+static void short_of_descriptors(void **state)
+{
+	struct fs_fake *f = *state;
+	struct rlimit old, low;
+	char name[32];
+	int next;
+
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "few-%d", i);
+		put(f->share, name, name);
+	}
+	next = dup(0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	low = (struct rlimit){.rlim_cur = next + 10, .rlim_max = old.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	for (int i = 0; i < 300; i++) {
+		int err, got;
+
+		snprintf(name, sizeof(name), "few-%d", i % 100);
+		got = fsf_read(f, fsf_lookup(f, FUSE_ROOT_ID, name, &err), 0, 32);
+		if (got || f->len != strlen(name))
+			setrlimit(RLIMIT_NOFILE, &old);
+		assert_int_equal(got, 0);
+		assert_int_equal(f->len, strlen(name));
+	}
+	assert_true(f->fs.nr_fds < 10);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_confined(f);
+}
+
 static void deep_tree(void **state)
 {
 	struct fs_fake *f = *state;
@@ -492,6 +519,7 @@ static void deep_tree(void **state)
 		if (i && i != f->fs.root && i->fd >= 0) {
 			close(i->fd);
 			i->fd = -1;
+			i->readable = false;
 			f->fs.nr_fds--;
 		}
 	}
@@ -769,10 +797,22 @@ static void bad_directories(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(init_versions),    T(requests),	   T(ragged_chains),   T(contents),
-		T(escapes),	     T(forgets),	   T(large_directory), T(deep_tree),
-		T(replaced_objects), T(rename_race),	   T(special_files),   T(xattrs),
-		T(random_requests),  T(through_the_queue), T(bad_directories),
+		T(init_versions),
+		T(requests),
+		T(ragged_chains),
+		T(contents),
+		T(escapes),
+		T(forgets),
+		T(large_directory),
+		T(short_of_descriptors),
+		T(deep_tree),
+		T(replaced_objects),
+		T(rename_race),
+		T(special_files),
+		T(xattrs),
+		T(random_requests),
+		T(through_the_queue),
+		T(bad_directories),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,15 +3,16 @@
  * The inode table of a shared directory, and the only place that opens
  * anything in it.
  *
- * Confinement: an object is only ever opened as one name below the O_PATH
- * descriptor of its parent, with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
+ * Confinement: an object is only ever opened as one name below the descriptor
+ * of its parent, with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS
  * | RESOLVE_NO_MAGICLINKS), and must be the very object (device, inode, type)
  * that the lookup saw.  Only regular files and directories are opened for
  * reading.  The guest names objects by number; a number is an index into this
  * table with a generation, never an address.
  *
- * At most VFS_MAX_FDS descriptors stay open, the least recently used go first:
- * an inode without one is opened again by its parent and name.
+ * One descriptor an inode, and at most VFS_MAX_FDS of them, stay open, the least
+ * recently used go first: an inode without one is opened again by its parent and
+ * name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -115,11 +116,10 @@ static void touch(struct vfs *fs, struct vfs_inode *i)
 
 static void close_inode(struct vfs *fs, struct vfs_inode *i)
 {
-	fs->nr_fds -= (i->fd >= 0) + (i->rfd >= 0);
+	fs->nr_fds -= i->fd >= 0;
 	close_fd(i->fd);
-	close_fd(i->rfd);
 	i->fd = -1;
-	i->rfd = -1;
+	i->readable = false;
 	lru_del(fs, i);
 }
 
@@ -148,7 +148,6 @@ static struct vfs_inode *inode_new(struct vfs *fs, struct vfs_inode *parent, con
 		.nodeid = (uint64_t)fs->slot[n].gen << 32 | n,
 		.depth = parent ? parent->depth + 1 : 0,
 		.fd = -1,
-		.rfd = -1,
 		.dev = st->st_dev,
 		.ino = st->st_ino,
 		.type = st->st_mode & S_IFMT,
@@ -297,8 +296,8 @@ int vfs_inode_file(struct vfs *fs, struct vfs_inode *i)
 
 	if (fd < 0)
 		return fd;
-	if (i->rfd >= 0)
-		return i->rfd;
+	if (i->readable)
+		return fd;
 	if (i->type != S_IFREG && i->type != S_IFDIR)
 		return -EINVAL;
 	fd = reopen(fs, i);
@@ -308,8 +307,10 @@ int vfs_inode_file(struct vfs *fs, struct vfs_inode *i)
 	}
 	if (fd < 0)
 		return fd;
-	i->rfd = fd;
-	fs->nr_fds++;
+	/* It does all that the O_PATH descriptor did. */
+	close_fd(i->fd);
+	i->fd = fd;
+	i->readable = true;
 	return fd;
 }
 
@@ -349,9 +350,6 @@ void vfs_inodes_clear(struct vfs *fs)
 		return;
 	fs->root->nr_children = 0;
 	fs->root->nlookup = 1;
-	close_fd(fs->root->rfd);
-	fs->nr_fds -= fs->root->rfd >= 0;
-	fs->root->rfd = -1;
 }
 
 void vfs_inodes_fini(struct vfs *fs)

@@ -20,8 +20,11 @@
 
 #define VFS_NAME_MAX 255   /* bytes of one path component */
 #define VFS_BUF_SIZE 65536 /* largest reply built in memory; also XATTR_SIZE_MAX */
-/* Descriptors kept open for inodes; the rest are opened again by parent and name. */
-#define VFS_MAX_FDS 1024
+/*
+ * Descriptors kept open for inodes; the rest are opened again by parent and name. Stays below the
+ * size that main() gives the descriptor table: growing it later waits for an RCU grace period.
+ */
+#define VFS_MAX_FDS 160
 /* Levels of directories. Bounds the recursion that opens an inode by its name. */
 #define VFS_MAX_DEPTH 1024
 /* The layer never changes while it is shared: seconds for which the guest may believe us. */
@@ -34,8 +37,8 @@ struct vfs_inode {
 	uint64_t nlookup; /* references the guest holds (FUSE_LOOKUP, READDIRPLUS) */
 	uint32_t nr_children;
 	uint16_t depth;
-	int fd;	 /* O_PATH, or -1: opened again on demand */
-	int rfd; /* readable (file or directory), or -1 */
+	int fd;	       /* -1: opened again on demand */
+	bool readable; /* opened for reading, not O_PATH */
 	dev_t dev;
 	ino_t ino;
 	mode_t type; /* S_IFMT bits */
@@ -141,7 +144,7 @@ struct vfs_inode *vfs_inode_make(struct vfs *fs, struct vfs_inode *dir, const ch
 				 const struct stat *st);
 /* Drop @nlookup of the guest's references, never more than it has. */
 void vfs_inode_forget(struct vfs *fs, struct vfs_inode *i, uint64_t nlookup);
-/* An O_PATH descriptor, owned by the table, good until the next call. -ESTALE: replaced. */
+/* A descriptor, perhaps O_PATH, owned by the table, good until the next call. -ESTALE: replaced. */
 int vfs_inode_path(struct vfs *fs, struct vfs_inode *i);
 /* A readable descriptor of a regular file or directory, likewise. */
 int vfs_inode_file(struct vfs *fs, struct vfs_inode *i);
