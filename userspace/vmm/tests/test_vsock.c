@@ -370,6 +370,40 @@ static void credit_overrun(void **state)
 	assert_int_equal(f->vs->nr_conns, 0);
 }
 
+/* The guest is told of room without asking, also when nothing else flows its way. */
+static void credit_comes_back(void **state)
+{
+	static char data[VSOCK_MAX_PKT];
+	struct fixture *f = *state;
+	int fd = guest_connect(f, GPORT);
+	struct virtio_vsock_hdr h = {0};
+	uint32_t sent = 0;
+
+	post_rx(f, RX_BUFS - 1);
+	kick(f, VSOCK_RX);
+	while (f->vs->conn[0]->buf_len < VSOCK_BUF_ALLOC) {
+		uint32_t room = VSOCK_BUF_ALLOC - f->vs->conn[0]->buf_len;
+		uint32_t len = room < sizeof(data) ? room : sizeof(data);
+
+		send_pkt(f, HDR(.op = VIRTIO_VSOCK_OP_RW, .len = len), data, len);
+		sent += len;
+	}
+	while (recv_pkt(f, &h, NULL))
+		;
+	/* The buffer is full: whatever was said leaves no room. */
+	assert_int_equal(sent - h.fwd_cnt, VSOCK_BUF_ALLOC);
+	for (uint32_t got = 0; got < sent; pump(f)) {
+		ssize_t n = read(fd, data, sizeof(data));
+
+		assert_true(n > 0);
+		got += n;
+	}
+	while (recv_pkt(f, &h, NULL))
+		assert_int_equal(h.op, VIRTIO_VSOCK_OP_CREDIT_UPDATE);
+	assert_true(sent - h.fwd_cnt <= VSOCK_BUF_ALLOC / 2);
+	close(fd);
+}
+
 /* The guest's window: nothing beyond it, one request for more, and counters
  * that wrap. */
 static void guest_window(void **state)
@@ -886,12 +920,12 @@ static void bad_configuration(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(guest_to_host),     T(stray_packets),	   T(rule_breakers),
-		T(credit_overrun),    T(guest_window),	   T(no_receive_buffers),
-		T(half_close),	      T(host_connects),	   T(host_refused),
-		T(table_full),	      T(reset_and_detach), T(transport_reset_event),
-		T(broken_ring),	      T(echo_both_ways),   T(random_packets),
-		T(bad_configuration),
+		T(guest_to_host),	  T(stray_packets),	T(rule_breakers),
+		T(credit_overrun),	  T(credit_comes_back), T(guest_window),
+		T(no_receive_buffers),	  T(half_close),	T(host_connects),
+		T(host_refused),	  T(table_full),	T(reset_and_detach),
+		T(transport_reset_event), T(broken_ring),	T(echo_both_ways),
+		T(random_packets),	  T(bad_configuration),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
