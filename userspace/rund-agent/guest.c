@@ -23,25 +23,45 @@ void ra_printable(char *text)
 	}
 }
 
+/* Room for @len more bytes; doubled, so that many small messages stay cheap. */
+static int make_room(struct ra_guest *g, size_t len)
+{
+	size_t cap = g->out_cap ? g->out_cap : 4096;
+	uint8_t *out;
+
+	if (g->out_sent)
+		memmove(g->out, g->out + g->out_sent, g->out_len - g->out_sent);
+	g->out_len -= g->out_sent;
+	g->out_sent = 0;
+	if (len > QUEUE_MAX - g->out_len)
+		return -ENOBUFS;
+	while (cap < g->out_len + len)
+		cap *= 2;
+	if (cap == g->out_cap)
+		return 0;
+	out = realloc(g->out, cap);
+	if (!out)
+		return -ENOMEM;
+	g->out = out;
+	g->out_cap = cap;
+	return 0;
+}
+
 int ra_guest_queue(struct ra_guest *g, uint32_t type, const void *payload, size_t len)
 {
 	struct rund_msg msg = {.type = type, .len = len};
-	uint8_t *out;
+	int ret;
 
 	if (g->fd < 0)
 		return -ENOTCONN;
-	memmove(g->out, g->out + g->out_sent, g->out ? g->out_len - g->out_sent : 0);
-	g->out_len -= g->out_sent;
-	g->out_sent = 0;
-	if (len > QUEUE_MAX - g->out_len - sizeof(msg))
+	if (len > QUEUE_MAX - sizeof(msg))
 		return -ENOBUFS;
-	out = realloc(g->out, g->out_len + sizeof(msg) + len);
-	if (!out)
-		return -ENOMEM;
-	memcpy(out + g->out_len, &msg, sizeof(msg));
+	ret = make_room(g, sizeof(msg) + len);
+	if (ret)
+		return ret;
+	memcpy(g->out + g->out_len, &msg, sizeof(msg));
 	if (len)
-		memcpy(out + g->out_len + sizeof(msg), payload, len);
-	g->out = out;
+		memcpy(g->out + g->out_len + sizeof(msg), payload, len);
 	g->out_len += sizeof(msg) + len;
 	return 0;
 }
@@ -154,6 +174,7 @@ void ra_guest_close(struct ra_guest *g)
 	g->fd = -1;
 	free(g->out);
 	g->out = NULL;
+	g->out_cap = 0;
 	g->out_len = 0;
 	g->out_sent = 0;
 }

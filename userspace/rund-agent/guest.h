@@ -31,7 +31,7 @@ struct ra_guest {
 	uint8_t in[sizeof(struct rund_msg) + RUND_MSG_MAX_TO_HOST];
 	size_t in_len;
 	uint8_t *out; /* to be sent */
-	size_t out_len, out_sent;
+	size_t out_cap, out_len, out_sent;
 	struct rund_exit exit;	 /* after EXIT */
 	struct rund_error error; /* after ERROR */
 	bool failed;		 /* ERROR came */

@@ -384,13 +384,30 @@ static void give_up(struct ra_sandbox *sb, uint64_t now)
 		ra_vmm_close(&sb->vmm);
 }
 
+/* How far it came is what whoever reads this needs. */
+static void start_timed_out(struct ra_sandbox *sb)
+{
+	const char *last = "its guest is silent; see rund-agent logs --console";
+	char text[400];
+
+	if (sb->guest.state == RA_GUEST_HELLO)
+		last = "its guest is up, but not done with its mounts";
+	else if (sb->guest.fd >= 0)
+		last = "its guest is connected";
+	else if (!sb->vmm.started)
+		last = "its VMM has not started the guest";
+	snprintf(text, sizeof(text), "the command did not start within %u s (--timeout): %s",
+		 sb->o->timeout_s, last);
+	ra_session_stop(sb, 125, text);
+}
+
 static void expire(struct ra_sandbox *sb, uint64_t now)
 {
 	uint64_t drain = drain_by(sb);
 
 	if (sb->boot_by && now >= sb->boot_by) {
 		sb->boot_by = 0;
-		ra_session_stop(sb, 125, "the command did not start in time; see --timeout");
+		start_timed_out(sb);
 	}
 	if (sb->kill_by && now >= sb->kill_by) {
 		sb->kill_by = 0;
