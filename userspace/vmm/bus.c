@@ -29,7 +29,7 @@ struct bus {
 int bus_init(struct vm *vm)
 {
 	vm->bus = calloc(1, sizeof(*vm->bus));
-	return vm->bus ? 0 : -ENOMEM;
+	return vm->bus ? 0 : log_errno(-ENOMEM, "bus: out of memory");
 }
 
 void bus_fini(struct vm *vm)

@@ -215,7 +215,7 @@ int control_init(struct vm *vm)
 		return 0;
 	c = calloc(1, sizeof(*c));
 	if (!c)
-		return -ENOMEM;
+		return log_errno(-ENOMEM, "control: out of memory");
 	c->vm = vm;
 	c->peer.fd = -1;
 	c->listener = (struct loop_watch){
@@ -254,6 +254,7 @@ void control_event_started(struct vm *vm)
 		return;
 	obj = json_object_new_object();
 	json_object_object_add(obj, "event", json_object_new_string("started"));
+	json_object_object_add(obj, "setup_us", json_object_new_int64(vm->setup_us));
 	send_json(vm->control, obj);
 }
 
@@ -266,5 +267,6 @@ void control_event_exit(struct vm *vm)
 	obj = json_object_new_object();
 	json_object_object_add(obj, "event", json_object_new_string("exit"));
 	json_object_object_add(obj, "reason", json_object_new_string(vm_exit_name(vm->exit)));
+	json_object_object_add(obj, "exits", json_object_new_int64(vcpu_exits(vm)));
 	send_json(vm->control, obj);
 }

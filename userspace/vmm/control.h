@@ -7,8 +7,9 @@
  *                          "mem":bytes,"exits":count}
  *   {"cmd":"stop"}    ->  {"ok":true}, then the machine stops
  *   anything else     ->  {"ok":false,"error":"..."}
- *   events            ->  {"event":"started"}
- *                         {"event":"exit","reason":"reset|shutdown|triple-fault|stopped|internal-error"}
+ *   events            ->  {"event":"started","setup_us":microseconds it took to build the machine}
+ *                         {"event":"exit","reason":"reset|shutdown|triple-fault|stopped|internal-error",
+ *                          "exits":count}
  *
  * The end of a connection does not end the machine.
  */

@@ -78,7 +78,7 @@ int irqchip_init(struct vm *vm)
 
 	vm->irqchip = calloc(1, sizeof(*vm->irqchip));
 	if (!vm->irqchip)
-		return -ENOMEM;
+		return log_errno(-ENOMEM, "irqchip: out of memory");
 	ret = vm->cfg.irqchip == IRQCHIP_SPLIT ? init_split(vm) : init_kernel(vm);
 	if (ret)
 		irqchip_fini(vm);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/log.h"
 #include "vmm/bus.h"
 #include "vmm/dev.h"
 #include "vmm/irqchip.h"
@@ -162,7 +163,7 @@ static int serial_attach(struct vm *vm, void **priv)
 		return 0;
 	s = calloc(1, sizeof(*s));
 	if (!s)
-		return -ENOMEM;
+		return log_errno(-ENOMEM, "serial: out of memory");
 	s->vm = vm;
 	s->fd = vm->cfg.console_fd;
 	pthread_mutex_init(&s->lock, NULL);

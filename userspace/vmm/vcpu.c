@@ -121,7 +121,7 @@ int vcpu_init_all(struct vm *vm)
 		return ret;
 	vm->vcpus = calloc(vm->cfg.nr_vcpus, sizeof(*vm->vcpus));
 	if (!vm->vcpus)
-		return -ENOMEM;
+		return log_errno(-ENOMEM, "vCPUs: out of memory");
 	for (unsigned int i = 0; i < vm->cfg.nr_vcpus; i++)
 		vm->vcpus[i] = (struct vcpu){.vm = vm, .id = i, .fd = -1, .run_len = run_len};
 	for (unsigned int i = 0; i < vm->cfg.nr_vcpus && !ret; i++) {

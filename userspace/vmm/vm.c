@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/log.h"
 #include "vmm/boot.h"
@@ -107,12 +108,21 @@ static const struct {
 
 #define NR_STEPS (sizeof(ladder) / sizeof(ladder[0]))
 
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
+}
+
 int vm_create(struct vm *vm, const struct vm_config *cfg)
 {
 	int ret = 0;
 
 	memset(vm, 0, sizeof(*vm));
 	vm->cfg = *cfg;
+	vm->setup_us = now_us();
 	for (; vm->nr_steps < NR_STEPS; vm->nr_steps++) {
 		if (vm->nr_steps == vm_fail_step)
 			ret = log_errno(-ECANCELED, "step \"%s\" failed on purpose",
@@ -124,6 +134,7 @@ int vm_create(struct vm *vm, const struct vm_config *cfg)
 			return ret;
 		}
 	}
+	vm->setup_us = now_us() - vm->setup_us;
 	return 0;
 }
 

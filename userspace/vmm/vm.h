@@ -78,6 +78,7 @@ struct vm {
 	enum vm_exit exit; /* the first reason wins; atomic */
 	int exit_code;
 	unsigned int nr_steps; /* of the construction that are done */
+	uint64_t setup_us;     /* how long they took */
 };
 
 /**

@@ -127,7 +127,7 @@ static void status_and_stop(void **state)
 	pthread_join(thread, NULL);
 	assert_int_equal(vm.exit, VM_EXIT_STOPPED);
 	control_event_exit(&vm);
-	assert_string_equal(answer(), "{\"event\":\"exit\",\"reason\":\"stopped\"}");
+	assert_string_equal(answer(), "{\"event\":\"exit\",\"reason\":\"stopped\",\"exits\":0}");
 	pthread_create(&thread, NULL, loop_thread, NULL); /* for teardown() */
 }
 
