@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 
 #include "lib/cleanup.h"
-#include "lib/io.h"
 #include "lib/log.h"
 #include "vmm/irqchip.h"
 #include "vmm/kernel.h"
@@ -73,8 +72,9 @@ static int build_cmdline(struct vm *vm)
 	/* A guest resets through the keyboard controller, and at once after a panic. */
 	int ret = boot_cmdline(vm, "reboot=k panic=-1 quiet");
 
-	if (!ret && vm->cfg.console_fd >= 0)
-		ret = boot_cmdline(vm, "console=ttyS0");
+	/* Told nothing, the kernel would talk to a serial port that is not there. */
+	if (!ret)
+		ret = boot_cmdline(vm, "console=%s", vm->cfg.console_fd < 0 ? "null" : "ttyS0");
 	if (!ret && vm->cfg.cmdline)
 		ret = boot_cmdline(vm, "%s", vm->cfg.cmdline);
 	if (ret)
@@ -113,7 +113,7 @@ static int load_initrd(struct vm *vm, const struct kernel_image *img, struct boo
 	__cleanup_fd int fd = -1;
 	struct stat st;
 	uint64_t gpa;
-	ssize_t n;
+	int ret;
 
 	if (!vm->cfg.initrd)
 		return 0;
@@ -128,10 +128,10 @@ static int load_initrd(struct vm *vm, const struct kernel_image *img, struct boo
 	gpa = (top - st.st_size) & ~(PAGE - 1);
 	if (gpa < img->end)
 		goto too_big;
-	n = io_read_full(fd, mem_ptr(&vm->mem, gpa, st.st_size), st.st_size);
-	if (n != st.st_size)
-		return log_errno(n < 0 ? n : -EIO, "initrd %s: cannot read it whole: %s",
-				 vm->cfg.initrd, n < 0 ? strerror(-n) : "truncated");
+	ret = mem_load(&vm->mem, fd, 0, gpa, st.st_size);
+	if (ret)
+		return log_errno(ret, "initrd %s: %s", vm->cfg.initrd,
+				 ret == -ENODATA ? "truncated" : strerror(-ret));
 	bp->hdr.ramdisk_image = gpa;
 	bp->hdr.ramdisk_size = st.st_size;
 	return 0;

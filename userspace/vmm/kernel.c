@@ -70,12 +70,23 @@ static int read_at(const struct file *f, uint64_t off, void *buf, uint64_t len)
 	return 0;
 }
 
-/* Guest memory for [gpa, gpa + len), kept clear of what boot.c puts below 1 MiB. */
-static void *target(const struct file *f, uint64_t gpa, uint64_t len)
+/* Whether [gpa, gpa + len) is RAM and kept clear of what boot.c puts below 1 MiB. */
+static bool fits(const struct file *f, uint64_t gpa, uint64_t len)
 {
-	if (gpa < BOOT_HIGH_START || gpa >= f->limit || len > f->limit - gpa)
-		return NULL;
-	return mem_ptr(f->mem, gpa, len);
+	return gpa >= BOOT_HIGH_START && gpa < f->limit && len <= f->limit - gpa &&
+	       mem_ptr(f->mem, gpa, len);
+}
+
+static int load_at(const struct file *f, uint64_t off, uint64_t gpa, uint64_t len)
+{
+	int ret;
+
+	if (off > f->size || len > f->size - off)
+		return corrupt(f, "truncated");
+	ret = mem_load(f->mem, f->fd, off, gpa, len);
+	if (ret == -ENODATA)
+		return corrupt(f, "truncated");
+	return ret ? log_errno(ret, "kernel %s: %s", f->path, strerror(-ret)) : 0;
 }
 
 static int does_not_fit(const struct file *f, uint64_t gpa, uint64_t len)
@@ -86,19 +97,16 @@ static int does_not_fit(const struct file *f, uint64_t gpa, uint64_t len)
 
 static int load_segment(const struct file *f, const Elf64_Phdr *ph, struct kernel_image *img)
 {
-	void *p;
-
 	if (ph->p_filesz > ph->p_memsz)
 		return corrupt(f, "a segment is larger in the file than in memory");
-	p = target(f, ph->p_paddr, ph->p_memsz);
-	if (!p)
+	if (!fits(f, ph->p_paddr, ph->p_memsz))
 		return does_not_fit(f, ph->p_paddr, ph->p_memsz);
 	if (img->start == img->end || ph->p_paddr < img->start)
 		img->start = ph->p_paddr;
 	if (ph->p_paddr + ph->p_memsz > img->end)
 		img->end = ph->p_paddr + ph->p_memsz;
 	/* What follows in memory is zero already: RAM is fresh. */
-	return read_at(f, ph->p_offset, p, ph->p_filesz);
+	return load_at(f, ph->p_offset, ph->p_paddr, ph->p_filesz);
 }
 
 static bool elf_header_ok(const Elf64_Ehdr *eh)
@@ -154,7 +162,6 @@ static int load_bzimage(const struct file *f, struct kernel_image *img)
 {
 	uint64_t off, len, init_size;
 	uint8_t head[BZ_HEAD_LEN];
-	void *p;
 	int ret = read_at(f, 0, head, sizeof(head));
 
 	if (ret)
@@ -174,15 +181,14 @@ static int load_bzimage(const struct file *f, struct kernel_image *img)
 	if (init_size < len)
 		return corrupt(f, "init_size is smaller than the image");
 	img->start = field(head, BZ_PREF_ADDRESS, 8);
-	p = target(f, img->start, init_size);
-	if (!p)
+	if (!fits(f, img->start, init_size))
 		return does_not_fit(f, img->start, init_size);
 	if (len <= BZ_ENTRY_64_OFFSET)
 		return corrupt(f, "truncated");
 	img->end = img->start + init_size;
 	img->entry = img->start + BZ_ENTRY_64_OFFSET;
 	keep_header(head, img);
-	return read_at(f, off, p, len);
+	return load_at(f, off, img->start, len);
 }
 
 int kernel_load(const struct mem *mem, int fd, const char *path, uint64_t limit,

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define MEM_PAGE 4096ULL
 /* RAM above 4 GiB must end below the first DAX window. */
@@ -86,4 +87,49 @@ int mem_write(const struct mem *mem, uint64_t gpa, const void *buf, uint64_t len
 		return -EFAULT;
 	memcpy(p, buf, len);
 	return 0;
+}
+
+/* Made elsewhere and then moved over the RAM, so that a refusal leaves no hole. */
+static int map_over(uint8_t *hva, int fd, uint64_t off, uint64_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, off);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	if (mremap(p, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, hva) != MAP_FAILED)
+		return 0;
+	munmap(p, len);
+	return -errno;
+}
+
+static int read_over(uint8_t *hva, int fd, uint64_t off, uint64_t len)
+{
+	while (len) {
+		ssize_t n = pread(fd, hva, len, off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -ENODATA;
+		hva += n;
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int mem_load(const struct mem *mem, int fd, uint64_t off, uint64_t gpa, uint64_t len)
+{
+	uint8_t *hva = mem_ptr(mem, gpa, len);
+	uint64_t whole = len & ~(MEM_PAGE - 1);
+
+	if (!hva)
+		return -EFAULT;
+	/* RAM starts at page boundaries on both sides: gpa and hva are aligned alike. */
+	if (whole && !(gpa % MEM_PAGE) && !(off % MEM_PAGE) && !map_over(hva, fd, off, whole)) {
+		hva += whole;
+		off += whole;
+		len -= whole;
+	}
+	return read_over(hva, fd, off, len);
 }

@@ -48,4 +48,19 @@ void *mem_ptr(const struct mem *mem, uint64_t gpa, uint64_t len);
 int mem_read(const struct mem *mem, uint64_t gpa, void *buf, uint64_t len);
 int mem_write(const struct mem *mem, uint64_t gpa, const void *buf, uint64_t len);
 
+/**
+ * mem_load() - put part of a file into guest RAM
+ * @fd: the file; it must not change while the guest lives
+ * @off: where in the file
+ * @gpa: where in the guest
+ * @len: bytes; the file is known to have them
+ *
+ * Whole pages are mapped, not copied: guests that load the same file share what
+ * they do not write, and loading takes no time.  What is not aligned alike in
+ * file and guest is read.
+ *
+ * Return: 0, -EFAULT (not RAM), -ENODATA (the file ends before) or -errno.
+ */
+int mem_load(const struct mem *mem, int fd, uint64_t off, uint64_t gpa, uint64_t len);
+
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "lib/log.h"
 #include "vmm/boot.h"
 #include "vmm/kernel.h"
 #include "vmm/mem.h"
@@ -254,5 +255,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(not_a_file, setup, teardown),
 	};
 
+	/* Hundreds of refusals are expected, and each one is logged. */
+	log_init("test", LOG_LEVEL_NONE);
 	return cmocka_run_group_tests_name("kernel", tests, NULL, NULL);
 }

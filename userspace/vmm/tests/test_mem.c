@@ -7,6 +7,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "vmm/mem.h"
@@ -92,12 +95,52 @@ static void copies(void **state)
 	mem_fini(&m);
 }
 
+/* Mapped or read, the bytes are the file's, the rest of RAM is not, and the file never changes. */
+static void loads(void **state)
+{
+	static const struct {
+		uint64_t off, gpa, len;
+		int ret;
+	} t[] = {
+		{0, 0x10000, 3 * 4096, 0},    {0, 0x10000, 3 * 4096 + 5, 0},
+		{4096, 0x10000, 2 * 4096, 0}, {1, 0x10000, 2 * 4096, 0},
+		{0, 0x10008, 2 * 4096, 0},    {0, 0x10000, 100, 0},
+		{0, 0x10000, 0, 0},	      {0, 0x3f000, 4096, 0},
+		{0, 0x3f000, 4097, -EFAULT},  {8 * 4096 - 10, 0x10001, 20, -ENODATA},
+	};
+	static uint8_t data[8 * 4096], now[sizeof(data)];
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = 1 + i % 251;
+	assert_int_equal(write(fd, data, sizeof(data)), sizeof(data));
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct mem m;
+		uint8_t *p;
+
+		assert_int_equal(mem_init(&m, 0x40000), 0);
+		assert_int_equal(mem_load(&m, fd, t[i].off, t[i].gpa, t[i].len), t[i].ret);
+		p = mem_ptr(&m, 0, 0x40000);
+		if (!t[i].ret) {
+			assert_memory_equal(p + t[i].gpa, data + t[i].off, t[i].len);
+			assert_int_equal(p[t[i].gpa - 1], 0);
+			assert_true(t[i].gpa + t[i].len == 0x40000 || !p[t[i].gpa + t[i].len]);
+		}
+		memset(p, 0xee, 0x40000);
+		assert_int_equal(pread(fd, now, sizeof(now), 0), sizeof(now));
+		assert_memory_equal(now, data, sizeof(data));
+		mem_fini(&m);
+	}
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(ranges),
 		cmocka_unit_test(copies),
+		cmocka_unit_test(loads),
 	};
 
 	return cmocka_run_group_tests_name("mem", tests, NULL, NULL);

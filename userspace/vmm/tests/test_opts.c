@@ -14,6 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "lib/log.h"
 #include "vmm/opts.h"
 
 static int count_fds(void)
@@ -158,5 +159,7 @@ int main(void)
 		cmocka_unit_test(no_kernel),
 	};
 
+	/* Hundreds of refusals are expected, and each one is logged. */
+	log_init("test", LOG_LEVEL_NONE);
 	return cmocka_run_group_tests_name("opts", tests, NULL, NULL);
 }
