@@ -32,7 +32,7 @@ cd /; echo "env home $HOME host $HOSTNAME $(hostname) path $PATH"
 echo "net lo $(cat /sys/class/net/lo/flags)"
 echo "date $(date +%s)"; echo "uuid $(cat /proc/sys/kernel/random/uuid)"
 unshare -mpf --mount-proc sh -ec "mkdir /n; mount --bind / /n; cd /n
-	pivot_root . mnt; umount -l /mnt; echo nested pid \$\$"
+	pivot_root . mnt; [ -e /mnt/proc/self ]; [ ! -e /proc/self ]; echo nested pid \$\$"
 '
 
 # probe: the output of probe_script in Debian, run once
@@ -103,7 +103,9 @@ test_user() {
 	nothing_left
 }
 
-listing() { (cd "$SMALL" && find . -printf '%p %s %m %U %n %T@ %l\n' | sort; cat "$SMALL"/etc/*) | sha256sum; }
+listing() {
+	(cd "$SMALL" && find . -printf '%p %s %m %U %n %T@ %l\n' | sort && grep -r . etc | sort) | sha256sum
+}
 
 # Every kind of change that overlayfs treats differently.
 test_writable_layer() {

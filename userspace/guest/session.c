@@ -206,7 +206,7 @@ static int turn(struct session *s, struct rund_exit *result, struct rund_error *
 	watch(s, p);
 	n = poll(p, NR_POLL, wait_ms(s));
 	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
+		return errno == EINTR ? 0 : fault(why, EXIT_SETUP, -errno, "poll");
 	if (!n) {
 		pump_stop(&s->out);
 		pump_stop(&s->err);
