@@ -80,7 +80,7 @@ static void update_routes(struct ioapic *io)
 	unsigned int nr = 0;
 
 	for (unsigned int i = 0; i < io->nr_pins; i++) {
-		/* There is no PIC whose vector an ExtINT could fetch. */
+		/* There is no PIC whose vector an external interrupt could fetch. */
 		if (io->redir[i] & REDIR_MASKED || REDIR_DELIVERY(io->redir[i]) == DELIVERY_EXTINT)
 			continue;
 		msi[nr++] = translate(i, io->redir[i]);

@@ -90,7 +90,7 @@ static void malformed(void **state)
 		"[]\n",
 		"\"stop\"\n",
 		"{\"cmd\":1}\n",
-		"{\"cmd\":\"stopp\"}\n",
+		"{\"cmd\":\"stop!\"}\n",
 		"{\"cmd\":\"stop\"} x\n",
 		"{\"cmd\":\"stop\"}{\"cmd\":\"stop\"}\n",
 		"{\"CMD\":\"stop\"}\n",

@@ -127,7 +127,7 @@ static void ioapic(void **state)
 	assert_int_equal(last_route.addr, 0xfee0100c);
 	assert_int_equal(last_route.data, 0xc132);
 	assert_int_equal(io_read(&io, 0x10 + 2 * 5), 1U << 15 | 1U << 11 | 1U << 8 | 0x32);
-	/* ExtINT has no PIC behind it. */
+	/* An external interrupt has no PIC behind it. */
 	io_write(&io, 0x10 + 2 * 5, 7U << 8);
 	assert_int_equal(routes, 0);
 	/* Beyond the last pin nothing is there. */
