@@ -138,6 +138,22 @@ test_full_layer() {
 	nothing_left
 }
 
+# Another user's terminal, which is also the console, with the size of ours.
+test_terminal() {
+	local inside='tty; stty size; stat -c "%n %t:%T %u:%g %a" /dev/pts/0 /dev/console; echo $TERM >/dev/tty'
+	command -v script >/dev/null || ktap_skip "no script(1) to make a terminal with"
+	run script -qefc "stty rows 41 cols 101; rund-agent launch --tty --user user -- sh -c '$inside'" \
+		/dev/null </dev/null
+	expect_eq status "$status" 0
+	out=${out//$'\r'/}
+	expect_match tty "$out" '^/dev/pts/0$'
+	expect_match size "$out" '^41 101$'
+	expect_match owner "$out" '^/dev/pts/0 88:0 1000:5 620$'
+	expect_match console "$out" '^/dev/console 88:0 1000:5 620$'
+	expect_match TERM "$out" '^xterm$'
+	nothing_left
+}
+
 # The end of the command is the end: what it left running is killed, not waited for.
 test_leftovers() {
 	local start=$SECONDS
