@@ -92,7 +92,7 @@ test_log_is_bounded() {
 	if ktap_slow; then
 		ktap_skip "20 MiB through the debug kernel take minutes; the release kernel covers it"
 	fi
-	run launch --detach --name chatty -- sh -c "yes 0123456789abcde | head -c ${mib}M; echo last"
+	run launch --detach --name chatty -- sh -c "yes 0123456789abcde | head -c $((mib << 20)); echo last"
 	wait_for 300 has_state chatty exited || ktap_fail "$(rund-agent ps)"
 	rund-agent logs chatty >"$TMP/log"
 	expect_match "first line" "$(head -n 1 "$TMP/log")" '^\[rund-agent: [0-9]+ bytes of older output were dropped\]$'

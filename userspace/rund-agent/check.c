@@ -37,6 +37,7 @@ struct finding {
 	enum verdict verdict;
 	char text[512];
 	char remedy[256];
+	int native; /* of KVM: whether guest kernels run on the processor; -1 of others */
 };
 
 static void say(char *buf, size_t len, const char *fmt, va_list ap)
@@ -86,6 +87,7 @@ static void check_kvm(struct finding *f, const struct ra_opts *o)
 	double ns = 0;
 	int ret = ra_kvm_probe(&ns, &what);
 
+	f->native = !ret && ns <= RA_KVM_NATIVE_NS;
 	if (ret) {
 		found(f, BAD, "/dev/kvm: cannot %s: %s", what, strerror(-ret));
 		remedy(f, ret == -ENOENT ? "modprobe kvm_amd or kvm_intel; enable virtualization "
@@ -257,6 +259,8 @@ static void add_json(struct json_object *list, const struct finding *f)
 	json_object_object_add(o, "verdict", json_object_new_string(verdicts[f->verdict]));
 	json_object_object_add(o, "found", json_object_new_string(f->text));
 	json_object_object_add(o, "remedy", json_object_new_string(f->remedy));
+	if (f->native >= 0)
+		json_object_object_add(o, "native", json_object_new_boolean(f->native));
 	json_object_array_add(list, o);
 }
 
@@ -267,7 +271,7 @@ static int check_all(const struct ra_opts *o, bool json)
 	bool bad = false;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-		struct finding f = {.name = checks[i].name};
+		struct finding f = {.name = checks[i].name, .native = -1};
 
 		checks[i].check(&f, o);
 		bad |= f.verdict == BAD;
