@@ -96,7 +96,7 @@ static uint64_t hash_tree(const char *path)
 
 static unsigned int nr_large(void)
 {
-	return ktap_slow() ? 2000 : 10000;
+	return ktap_slow() ? 1000 : 10000;
 }
 
 static void blob_bytes(uint8_t *p, size_t off, size_t len)
@@ -582,6 +582,7 @@ int main(void)
 
 	if (getpid() == 1)
 		vm_guest_main(guest_tests, ARRAY_SIZE(guest_tests));
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("KTAP version 1\n1..%zu\n", ARRAY_SIZE(guest_tests) + ARRAY_SIZE(host_tests));
 	vm_init(&vm);
 	snprintf(share, sizeof(share), "%s/share", vm.dir);

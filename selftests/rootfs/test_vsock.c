@@ -417,6 +417,7 @@ int main(void)
 
 	if (getpid() == 1)
 		vm_guest_main(guest_tests, ARRAY_SIZE(guest_tests));
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("KTAP version 1\n1..%zu\n", ARRAY_SIZE(guest_tests) + ARRAY_SIZE(host_tests));
 	vm_init(&vm);
 	results = vm_listen(&vm, VM_PORT_RESULTS);

@@ -187,7 +187,6 @@ static inline int vm_accept(int listener, int secs)
 static inline void vm_init(struct vm *vm)
 {
 	memset(vm, 0, sizeof(*vm));
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	signal(SIGPIPE, SIG_IGN);
 	/* On the XFS disk: it has extended attributes, and files of any size. */
 	snprintf(vm->dir, sizeof(vm->dir), "/var/lib/rund/test-XXXXXX");

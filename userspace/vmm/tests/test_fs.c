@@ -341,6 +341,21 @@ static void contents(void **state)
 	assert_confined(f);
 }
 
+/* Whatever an operation forgets to check: these are never opened on the host. */
+static void never_opened(void **state)
+{
+	static const char *const name[] = {"fifo", "abs", "up", "loop"};
+	struct fs_fake *f = *state;
+
+	for (size_t i = 0; i < sizeof(name) / sizeof(name[0]); i++) {
+		struct vfs_inode *inode = vfs_inode_get(&f->fs, fsf_walk(f, name[i]));
+
+		assert_non_null(inode);
+		assert_int_equal(vfs_inode_file(&f->fs, inode), -EINVAL);
+	}
+	assert_confined(f);
+}
+
 /* Symbolic links are text; "." and ".." are answered from the table. */
 static void escapes(void **state)
 {
@@ -383,6 +398,9 @@ static void forgets(void **state)
 	assert_int_equal(fsf_forget(f, sub, 1), 0);
 	assert_int_equal(fsf_forget(f, FUSE_ROOT_ID, UINT64_MAX), 0);
 	assert_int_equal(fsf_req(f, FUSE_GETATTR, FUSE_ROOT_ID, NULL, 0, 128), 0);
+	/* An entry that could not be told is not counted. */
+	assert_int_equal(fsf_req(f, FUSE_LOOKUP, FUSE_ROOT_ID, "hello", 6, 8), -ERANGE);
+	assert_int_equal(f->fs.nr_inodes, 1);
 	/* A slot used again is another node. */
 	again = fsf_walk(f, "dir");
 	assert_true(again != dir && again != sub);
@@ -527,6 +545,17 @@ static void deep_tree(void **state)
 	assert_confined(f);
 }
 
+static void other_device(struct fs_fake *f)
+{
+	uint64_t node = fsf_walk(f, "dir/sub/file");
+	struct vfs_inode *i = vfs_inode_get(&f->fs, node);
+
+	i->dev++;
+	assert_int_equal(fsf_read(f, node, 0, 64), -ESTALE);
+	i->dev--;
+	assert_int_equal(fsf_read(f, node, 0, 64), 0);
+}
+
 /* What the name leads to has changed since the lookup: refused, never followed. */
 static void replaced_objects(void **state)
 {
@@ -549,6 +578,8 @@ static void replaced_objects(void **state)
 		assert_int_equal(fsf_read(f, node, 0, 64), -ESTALE);
 		fsf_forget(f, node, 1);
 	}
+	/* The same inode number on another file system is another object. */
+	other_device(f);
 	assert_confined(f);
 	close(share);
 }
@@ -644,6 +675,11 @@ static void xattrs(void **state)
 		print_message("# no user xattrs here: %s; values are not tested\n",
 			      strerror(errno));
 		skip();
+	}
+	/* There, but not for the guest; setting it takes root. */
+	if (!setxattr(path, "trusted.secret", "s", 1, 0)) {
+		strcpy(g.name, "trusted.secret");
+		assert_int_equal(fsf_req(f, FUSE_GETXATTR, node, &g, sizeof(g), 64), -ENODATA);
 	}
 	strcpy(g.name, "user.a");
 	assert_int_equal(fsf_req(f, FUSE_GETXATTR, node, &g, sizeof(g), 64), 0);
@@ -797,21 +833,10 @@ static void bad_directories(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(init_versions),
-		T(requests),
-		T(ragged_chains),
-		T(contents),
-		T(escapes),
-		T(forgets),
-		T(large_directory),
-		T(short_of_descriptors),
-		T(deep_tree),
-		T(replaced_objects),
-		T(rename_race),
-		T(special_files),
-		T(xattrs),
-		T(random_requests),
-		T(through_the_queue),
+		T(init_versions),	 T(requests),  T(ragged_chains),    T(contents),
+		T(never_opened),	 T(escapes),   T(forgets),	    T(large_directory),
+		T(short_of_descriptors), T(deep_tree), T(replaced_objects), T(rename_race),
+		T(special_files),	 T(xattrs),    T(random_requests),  T(through_the_queue),
 		T(bad_directories),
 	};
 
