@@ -888,6 +888,36 @@ static void random_packets(void **state)
 	close_fd(fd);
 }
 
+/* A ring that the driver broke must not leave a socket that has bytes for it ready for ever. */
+static void broken_ring_is_idle(void **state)
+{
+	struct fixture *f = *state;
+	int fd = guest_connect(f, GPORT);
+	struct vq_fake *q = &f->q[VSOCK_TX];
+	struct epoll_event ev[LOOP_BATCH];
+	int calls = 0;
+
+	post_rx(f, 1);
+	kick(f, VSOCK_RX);
+	pump(f);
+	q->avail_idx += RX_BUFS + 1;
+	vqf_avail(q, 0);
+	kick(f, VSOCK_TX);
+	assert_false(f->vs->active);
+	assert_int_equal(write(fd, "x", 1), 1);
+	for (int i = 0; i < 20; i++) {
+		int n = epoll_wait(f->vm.loop.epfd, ev, LOOP_BATCH, 0);
+
+		for (int j = 0; j < n; j++, calls++) {
+			struct loop_watch *w = ev[j].data.ptr;
+
+			w->fn(w, ev[j].events);
+		}
+	}
+	assert_true(calls < 5);
+	close(fd);
+}
+
 static const struct {
 	uint32_t cid;
 	const char *path;
@@ -925,7 +955,7 @@ int main(void)
 		T(no_receive_buffers),	  T(half_close),	T(host_connects),
 		T(host_refused),	  T(table_full),	T(reset_and_detach),
 		T(transport_reset_event), T(broken_ring),	T(echo_both_ways),
-		T(random_packets),	  T(bad_configuration),
+		T(broken_ring_is_idle),	  T(random_packets),	T(bad_configuration),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
