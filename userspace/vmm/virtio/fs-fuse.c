@@ -195,8 +195,12 @@ static ssize_t op_batch_forget(struct vfs_req *r)
 {
 	size_t off = sizeof(r->in) + sizeof(r->batch);
 	struct fuse_forget_one one;
+	uint32_t count = r->batch.count;
 
-	for (uint32_t n = 0; n < r->batch.count; n++, off += sizeof(one)) {
+	/* More than any driver sends. Descriptors may overlap: gigabytes cost a guest nothing. */
+	if (count > VFS_BUF_SIZE / sizeof(one))
+		count = VFS_BUF_SIZE / sizeof(one);
+	for (uint32_t n = 0; n < count; n++, off += sizeof(one)) {
 		struct vfs_inode *i;
 
 		if (vq_chain_read(r->chain, off, &one, sizeof(one)) != sizeof(one))
@@ -247,7 +251,7 @@ static ssize_t op_read(struct vfs_req *r)
 	/* A READ is never cut short by us: the guest takes that for the end of the file. */
 	if (len > r->room)
 		return -ERANGE;
-	if (r->read.offset > INT64_MAX)
+	if (r->read.offset > INT64_MAX || len > MAX_PAGES * 4096)
 		return -EINVAL;
 	fd = vfs_inode_file(r->fs, r->inode);
 	if (fd < 0)
