@@ -95,7 +95,10 @@ test_tty() {
 		exec stty rows 33 columns 77 <$slave
 		send "sleep 1; stty size\r"
 		want "33 77.*/ # "
-		send "cat\r"
+		# What is typed before cat has the terminal is the shell's, in its mode.
+		send "echo begin; cat\r"
+		want "\nbegin\r\n"
+		sleep 2
 		send "line\r"
 		want "line\r\nline"
 		send "\003"
