@@ -331,6 +331,42 @@ static void resets_wait(void **state)
 	close(fd);
 }
 
+/* A driver that aligns nothing and keeps the ring full: copies for direct I/O stay bounded. */
+static void bounded_copies(void **state)
+{
+	enum { NR = 20, SEGS = 9, SEG = 448 << 10 };
+	struct virtio_blk_outhdr h = {.type = VIRTIO_BLK_T_IN};
+	uint32_t head, used, done = 0;
+	size_t copies = 0;
+	int fd = disk();
+	struct rig *r = make_rig(fd);
+
+	assert_int_equal(ftruncate(fd, SEGS * SEG), 0);
+	r->b.sectors = SEGS * SEG / 512;
+	r->b.mem_align = 512;
+	vqf_add(&r->drv, &h, sizeof(h), 1, NULL);
+	for (int i = 1; i <= SEGS; i++)
+		vqf_desc(&r->drv, i, VQF_DATA + 0x1001, SEG, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE,
+			 i + 1);
+	vqf_desc(&r->drv, SEGS + 1, VQF_DATA + 0x800, 1, VRING_DESC_F_WRITE, 0);
+	for (int i = 1; i < NR; i++)
+		vqf_avail(&r->drv, 0);
+	pthread_mutex_lock(&r->b.vd.lock);
+	vblk_process(&r->b);
+	pthread_mutex_unlock(&r->b.vd.lock);
+	for (int i = 0; i < VBLK_QUEUE; i++)
+		copies += r->reqs[i].bounce ? r->reqs[i].cmd.len : 0;
+	assert_in_range(copies, 1, 8 << 20);
+	for (int i = 0; i < NR; i++)
+		run(r);
+	while (vqf_used(&r->drv, &head, &used))
+		done++;
+	assert_int_equal(done, NR);
+	assert_int_equal(*(uint8_t *)vqf_ptr(&r->drv, VQF_DATA + 0x800, 1), 0);
+	free_rig(r);
+	close(fd);
+}
+
 static void random_requests(void **state)
 {
 	const unsigned int seed = 20260103;
@@ -373,6 +409,7 @@ int main(void)
 		cmocka_unit_test(reads_and_writes),
 		cmocka_unit_test(host_errors),
 		cmocka_unit_test(resets_wait),
+		cmocka_unit_test(bounded_copies),
 		cmocka_unit_test(random_requests),
 	};
 

@@ -21,9 +21,13 @@
 #define VBLK_WORKERS 4
 /* Requests taken before the loop serves somebody else. */
 #define VBLK_BUDGET 256
+/* Bytes of copies for direct I/O beyond which no more requests are taken. */
+#define VBLK_BOUNCE_MAX (4U << 20)
 
 static void release(struct vblk *b, struct vblk_req *r)
 {
+	if (r->bounce)
+		b->bounced -= r->cmd.len;
 	free(r->bounce);
 	r->bounce = NULL;
 	r->next = b->free;
@@ -86,6 +90,7 @@ static int make_bounce(struct vblk *b, struct vblk_req *r)
 	if (r->cmd.op == VBLK_WRITE)
 		vq_chain_read(&r->c, sizeof(struct virtio_blk_outhdr), p, r->cmd.len);
 	r->bounce = p;
+	b->bounced += r->cmd.len;
 	return 0;
 }
 
@@ -209,6 +214,13 @@ static void reap(struct vblk *b)
 	}
 }
 
+/* Whether another request can be taken.  If not, there are some in flight, and their completion
+ * comes back here. */
+static bool has_room(const struct vblk *b)
+{
+	return b->free && b->bounced < VBLK_BOUNCE_MAX;
+}
+
 /*
  * Pop requests while there is room for them and @budget is not used up.
  * Return: 0, or -EINVAL when the driver broke the rules.
@@ -218,7 +230,7 @@ static int take_requests(struct vblk *b, unsigned int *budget)
 	struct vq *vq = &b->vd.vq[0];
 	int ret = 0;
 
-	while (b->free && *budget) {
+	while (has_room(b) && *budget) {
 		struct vblk_req *r = b->free;
 
 		ret = vq_pop(vq, &r->c);
@@ -249,8 +261,7 @@ void vblk_process(struct vblk *b)
 		vq_disable_notify(vq);
 		if (take_requests(b, &budget))
 			break;
-		/* Out of requests: a completion comes back here. */
-	} while (b->free && budget && vq_enable_notify(vq));
+	} while (has_room(b) && budget && vq_enable_notify(vq));
 	if (!budget)
 		virtio_kick_again(&b->vd, 0);
 	submit(b, 0);

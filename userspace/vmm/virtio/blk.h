@@ -71,6 +71,7 @@ struct vblk {
 	uint64_t sectors;
 	unsigned int mem_align; /* of direct I/O; 0: buffered */
 	unsigned int in_flight;
+	size_t bounced; /* bytes in bounce buffers */
 	struct vblk_req *free;
 	struct vblk_req *reqs;
 };
