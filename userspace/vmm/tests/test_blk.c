@@ -367,6 +367,26 @@ static void bounded_copies(void **state)
 	close(fd);
 }
 
+/* A late completion must not start a queue whose driver is not ready, or that broke the rules. */
+static void only_when_running(void **state)
+{
+	struct virtio_blk_outhdr h = {.type = VIRTIO_BLK_T_FLUSH};
+	int fd = disk();
+	struct rig *r = make_rig(fd);
+
+	for (int i = 0; i < 2; i++) {
+		start_driver(r);
+		/* DRIVER_OK was not set yet, or DEVICE_NEEDS_RESET is. */
+		r->b.vd.mmio->status = i ? 0x4f : 0xb;
+		vqf_add(&r->drv, &h, sizeof(h), 1, NULL);
+		r->b.completions.fn(&r->b.completions, EPOLLIN);
+		assert_int_equal(r->b.vd.vq[0].last_avail, 0);
+		assert_int_equal(r->b.in_flight, 0);
+	}
+	free_rig(r);
+	close(fd);
+}
+
 static void random_requests(void **state)
 {
 	const unsigned int seed = 20260103;
@@ -410,6 +430,7 @@ int main(void)
 		cmocka_unit_test(host_errors),
 		cmocka_unit_test(resets_wait),
 		cmocka_unit_test(bounded_copies),
+		cmocka_unit_test(only_when_running),
 		cmocka_unit_test(random_requests),
 	};
 

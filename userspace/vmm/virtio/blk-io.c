@@ -274,7 +274,7 @@ static void on_completion(struct loop_watch *w, uint32_t events)
 
 	pthread_mutex_lock(&b->vd.lock);
 	reap(b);
-	if (b->vd.vq[0].ready)
+	if (virtio_running(&b->vd, 0))
 		vblk_process(b);
 	pthread_mutex_unlock(&b->vd.lock);
 }

@@ -60,6 +60,14 @@ void virtio_signal(struct virtio_dev *vd, struct vq *vq)
 		interrupt(vd, VIRTIO_MMIO_INT_VRING);
 }
 
+bool virtio_running(const struct virtio_dev *vd, unsigned int q)
+{
+	uint32_t status = vd->mmio->status;
+
+	return status & VIRTIO_CONFIG_S_DRIVER_OK && !(status & VIRTIO_CONFIG_S_NEEDS_RESET) &&
+	       vd->vq[q].ready;
+}
+
 void virtio_kick_again(struct virtio_dev *vd, unsigned int q)
 {
 	eventfd_write(vd->mmio->kick[q].watch.fd, 1);
@@ -355,14 +363,11 @@ static void on_kick(struct loop_watch *w, uint32_t events)
 	struct virtio_kick *k = w->data;
 	struct virtio_dev *vd = k->vd;
 	uint64_t count;
-	uint32_t status;
 
 	if (read(w->fd, &count, sizeof(count)) != sizeof(count))
 		return;
 	pthread_mutex_lock(&vd->lock);
-	status = vd->mmio->status;
-	if (status & VIRTIO_CONFIG_S_DRIVER_OK && !(status & VIRTIO_CONFIG_S_NEEDS_RESET) &&
-	    vd->vq[k->queue].ready)
+	if (virtio_running(vd, k->queue))
 		vd->ops->kick(vd, k->queue);
 	pthread_mutex_unlock(&vd->lock);
 }

@@ -63,6 +63,11 @@ void virtio_unregister(struct virtio_dev *vd);
 /* Interrupt the driver for queue @vq if it wants one. Call with vd->lock held after vq_push(). */
 void virtio_signal(struct virtio_dev *vd, struct vq *vq);
 /*
+ * Whether queue @q may be served: the driver is ready and has broken no rule.  kick() is called
+ * only then; who serves a queue for another reason asks.  Call with vd->lock held.
+ */
+bool virtio_running(const struct virtio_dev *vd, unsigned int q);
+/*
  * Run kick() of queue @q again, after whatever else the loop has to do: for a device that stops
  * after a bounded amount of work, so that a busy driver cannot keep the loop to itself.
  */
