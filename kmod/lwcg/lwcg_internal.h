@@ -13,7 +13,7 @@
  * Lock order, outermost first; Documentation/lwcg.rst explains it:
  *
  *   pools_mutex > pool.fill_mutex > cgroup_mutex > css_set_lock > workqueue
- *   pool.lock is taken alone and held for a few list operations
+ *   pool.lock > workqueue; pool.lock is held for a few list operations
  */
 #ifndef LWCG_INTERNAL_H
 #define LWCG_INTERNAL_H

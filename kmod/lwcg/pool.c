@@ -291,8 +291,14 @@ struct slot *lwcg_pool_pop(struct pool *pool)
  */
 void lwcg_pool_refill(struct pool *pool)
 {
-	if (pool_is_short(pool, LWCG_TARGET_MAX))
+	/*
+	 * Under the lock, so that nothing is queued once the pool is dead: the work
+	 * has no reference, pool_dismantle() cancels it before the last one can go.
+	 */
+	spin_lock(&pool->lock);
+	if (!pool->dead && pool->n_ready < pool->target)
 		queue_work(lwcg_wq, &pool->fill);
+	spin_unlock(&pool->lock);
 	/* pollers whose low-water mark this may have crossed */
 	if (wq_has_sleeper(&pool->wait))
 		wake_up_interruptible_poll(&pool->wait, EPOLLIN);
