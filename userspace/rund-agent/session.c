@@ -190,11 +190,11 @@ const char *ra_session_signal(struct ra_sandbox *sb, int signo)
 		ra_session_stop(sb, 128 + signo, text);
 		return NULL;
 	}
-	if (ra_guest_queue(&sb->guest, RUND_MSG_SIGNAL, &msg, sizeof(msg)))
-		return "the guest takes no messages; use rund-agent rm -f";
-	/* No program survives SIGKILL, but a guest might not deliver it. */
+	/* No program survives SIGKILL, but a guest might not take or deliver it. */
 	if (signo == SIGKILL && !sb->kill_by)
 		sb->kill_by = ra_now() + KILL_GRACE_NS;
+	if (ra_guest_queue(&sb->guest, RUND_MSG_SIGNAL, &msg, sizeof(msg)) && signo != SIGKILL)
+		return "the guest takes no messages; use rund-agent rm -f";
 	return NULL;
 }
 
@@ -212,12 +212,13 @@ static void client_run(struct ra_sandbox *sb)
 	}
 	if (msg.type == RA_LINK_SIGNAL) {
 		/* Only output is left to wait for, and its reader is done with it. */
-		if (ra_session_signal(sb, msg.signo) && sb->guest.state >= RA_GUEST_OVER &&
-		    is_deadly(msg.signo))
+		if (ra_session_signal(sb, msg.signo) && is_deadly(msg.signo) &&
+		    (sb->guest.state >= RA_GUEST_OVER || sb->vmm.dead))
 			stop_streams(sb);
 	} else {
+		/* Until CONFIG is sent the size goes with that. */
 		sb->ws = msg.ws;
-		if (sb->guest.state == RA_GUEST_STARTED)
+		if (sb->guest.state == RA_GUEST_HELLO || sb->guest.state == RA_GUEST_STARTED)
 			ra_guest_queue(&sb->guest, RUND_MSG_WINSIZE, &msg.ws, sizeof(msg.ws));
 	}
 }
