@@ -79,4 +79,30 @@ test_bad_usage() {
 	expect_match stderr "$err" "no command given"
 }
 
+# The library and the runner of the selftests: nothing fails unseen.
+test_ktap_skips_only_on_purpose() {
+	cat >"$TMP/test_x.sh" <<-SH
+		. "$(dirname "$0")/../../../selftests/lib/ktap.sh"
+		test_status() { bash -c 'exit 4'; }
+		test_skip() { ktap_skip because; }
+		ktap_main "\$@"
+	SH
+	run bash "$TMP/test_x.sh"
+	expect_eq status "$status" 1
+	expect_match results "$out" '^not ok 1 test_status$'
+	expect_match results "$out" '^ok 2 test_skip # SKIP because$'
+}
+
+test_area_misses_no_test() {
+	mkdir -p "$TMP/selftests/area"
+	cp "$(dirname "$0")/../../../selftests/run-area" "$TMP/selftests/"
+	: >"$TMP/selftests/area/test_unbuilt.c"
+	: >"$TMP/selftests/area/test_plain.sh"
+	RUND_BUILD=$TMP/build run "$TMP/selftests/run-area" area
+	expect_eq status "$status" 1
+	expect_match programs "$out" '^# program test_unbuilt$'
+	expect_match programs "$out" '^# program test_plain.sh$'
+	expect_eq "programs that passed" "$(printf '%s\n' "$out" | grep -c '^# status 0$')" 0
+}
+
 ktap_main "$@"
