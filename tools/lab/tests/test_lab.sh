@@ -105,4 +105,18 @@ test_area_misses_no_test() {
 	expect_eq "programs that passed" "$(printf '%s\n' "$out" | grep -c '^# status 0$')" 0
 }
 
+# The same of the count over all: what cannot run at all is no pass.
+test_check_counts_what_cannot_run() {
+	mkdir -p "$TMP/tools" "$TMP/build/san/x/tests" "$TMP/userspace/x/tests"
+	cp "$(dirname "$0")/../../check" "$TMP/tools/"
+	printf '#!/bin/sh\nexit 1\n' >"$TMP/tools/style"
+	: >"$TMP/userspace/x/tests/test_a.c"
+	printf 'unit-build:\n' >"$TMP/userspace/x/Makefile"
+	printf '#!/bin/sh\nprintf "1..2\\nok 1 - a\\nnot ok 2 - b # SKIP c\\n"\n' >"$TMP/build/san/x/tests/test_a"
+	chmod +x "$TMP/tools/style" "$TMP/build/san/x/tests/test_a"
+	run "$TMP/tools/check" style unit release:nosuch
+	expect_eq status "$status" 1
+	expect_match count "$out" '^1 passed, 3 failed, 0 skipped$'
+}
+
 ktap_main "$@"
