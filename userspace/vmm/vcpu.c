@@ -272,7 +272,12 @@ static void run_failed(struct vcpu *v, long err)
 static void *vcpu_main(void *arg)
 {
 	struct vcpu *v = arg;
+	sigset_t kick;
 
+	/* Blocked signals are inherited, from whoever started this process too. */
+	sigemptyset(&kick);
+	sigaddset(&kick, KICK_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	while (__atomic_load_n(&v->vm->exit, __ATOMIC_ACQUIRE) == VM_EXIT_NONE) {
 		/* Not kvm_ioctl(): a kick must end the wait. */
 		long ret = ioctl(v->fd, KVM_RUN, NULL);

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -167,6 +168,19 @@ static void stop_races(void **state)
 	close(fd);
 }
 
+/* Whoever started the VMM may have left any signal blocked: the kick arrives all the same. */
+static void blocked_signals(void **state)
+{
+	sigset_t all, old;
+
+	need_kvm();
+	sigfillset(&all);
+	sigdelset(&all, SIGALRM);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	assert_int_equal(RUN(guest_halt, true, IRQCHIP_SPLIT), VM_EXIT_STOPPED);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 static void nothing_there(void **state)
 {
 	static struct vm vm;
@@ -312,9 +326,9 @@ static void real_failures(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(endings),	 cmocka_unit_test(stop_races),
-		cmocka_unit_test(nothing_there), cmocka_unit_test(failing_steps),
-		cmocka_unit_test(real_failures),
+		cmocka_unit_test(endings),	   cmocka_unit_test(stop_races),
+		cmocka_unit_test(blocked_signals), cmocka_unit_test(nothing_there),
+		cmocka_unit_test(failing_steps),   cmocka_unit_test(real_failures),
 	};
 
 	/* A lost kick would hang for ever. */
