@@ -96,6 +96,8 @@ static int map_over(uint8_t *hva, int fd, uint64_t off, uint64_t len)
 
 	if (p == MAP_FAILED)
 		return -errno;
+	/* RAM like the rest, once the guest has freed its initrd. */
+	madvise(p, len, MADV_DONTDUMP);
 	if (mremap(p, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, hva) != MAP_FAILED)
 		return 0;
 	munmap(p, len);

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -134,13 +135,46 @@ static void loads(void **state)
 	close(fd);
 }
 
+/* Whether the mapping at @p says "dd": do not dump. */
+static bool dont_dump(const void *p)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	unsigned long start, end, at = (unsigned long)p;
+	bool here = false, dd = false;
+	char line[512];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = at >= start && at < end;
+		else if (here && !strncmp(line, "VmFlags:", 8))
+			dd = strstr(line, " dd");
+	}
+	fclose(f);
+	return dd;
+}
+
+/* A guest uses the pages of its initrd for anything later: they are RAM like all others. */
+static void no_dump(void **state)
+{
+	static const uint8_t data[4096];
+	int fd = memfd_create("file", MFD_CLOEXEC);
+	struct mem m;
+
+	assert_int_equal(write(fd, data, sizeof(data)), sizeof(data));
+	assert_int_equal(mem_init(&m, 0x40000), 0);
+	assert_int_equal(mem_load(&m, fd, 0, 0x10000, sizeof(data)), 0);
+	assert_true(dont_dump(mem_ptr(&m, 0x8000, 1)));
+	assert_true(dont_dump(mem_ptr(&m, 0x10000, 1)));
+	mem_fini(&m);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sizes),
-		cmocka_unit_test(ranges),
-		cmocka_unit_test(copies),
-		cmocka_unit_test(loads),
+		cmocka_unit_test(sizes), cmocka_unit_test(ranges),  cmocka_unit_test(copies),
+		cmocka_unit_test(loads), cmocka_unit_test(no_dump),
 	};
 
 	return cmocka_run_group_tests_name("mem", tests, NULL, NULL);
