@@ -25,18 +25,33 @@ static void on_signal(struct loop_watch *w, uint32_t events)
 		vm_stop(w->data, VM_EXIT_STOPPED);
 }
 
-/* Before any thread exists, so that all inherit the mask and only the loop sees the signals. */
-static int open_signals(void)
+static sigset_t stop_signals(void)
 {
 	sigset_t set;
-	int fd;
 
-	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	return set;
+}
+
+/*
+ * Before any thread exists, so that all inherit the mask and only the loop sees
+ * the signals; and before any socket exists that sudden death would leave behind.
+ */
+static void block_signals(void)
+{
+	sigset_t set = stop_signals();
+
+	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int open_signals(void)
+{
+	sigset_t set = stop_signals();
+	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+
 	return fd < 0 ? log_errno(-errno, "signalfd: %s", strerror(errno)) : fd;
 }
 
@@ -79,6 +94,7 @@ int main(int argc, char **argv)
 	int ret;
 
 	log_init("rund-vmm", LOG_LEVEL_INFO);
+	block_signals();
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		log_warn("cannot give up gaining privileges: %s", strerror(errno));
 	ret = opts_parse(argc, argv, &o);
