@@ -172,6 +172,25 @@ test_slow_reader() {
 	nothing_left
 }
 
+# Without a console the kernel gives rund-init no standard streams of its own.
+test_no_console() {
+	cat >"$TMP/vmm" <<-'WRAP'
+		#!/bin/bash
+		args=()
+		while [ $# -gt 0 ]; do
+			if [ "$1" = --console ]; then shift; else args+=("$1"); fi
+			shift
+		done
+		exec rund-vmm "${args[@]}"
+	WRAP
+	chmod +x "$TMP/vmm"
+	run launch --vmm "$TMP/vmm" -- sh -c 'cat; echo error >&2; exit 4' < <(echo input)
+	expect_eq status "$status" 4
+	expect_eq stdout "$out" input
+	expect_eq stderr "$(messages)" error
+	nothing_left
+}
+
 test_closed_output() {
 	local st
 	st=$(launch -- yes 2>/dev/null | head -n 3 >/dev/null; echo "${PIPESTATUS[0]}")

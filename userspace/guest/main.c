@@ -53,7 +53,10 @@ static const struct session_ops guest_ops = {
 	.tty_ready = tty_ready,
 };
 
-/* Without a console 0, 1 and 2 are closed; a socket must not become one of them. */
+/*
+ * Without a console 0, 1 and 2 are closed; a socket must not become one of them.
+ * The initramfs has no /dev/null: this is for when devtmpfs is mounted.
+ */
 static void fill_stdio(void)
 {
 	int fd;
@@ -176,15 +179,16 @@ int main(void)
 	struct rund_error why = {0};
 	int ret;
 
-	fill_stdio();
 	log_init("rund-init", LOG_LEVEL_INFO);
 	/* The kernel runs it as /init; ps should tell what it is. */
 	prctl(PR_SET_NAME, "rund-init");
 	default_limits();
 	session_init(&session);
 	ret = rootfs_early(&why);
-	if (!ret)
+	if (!ret) {
+		fill_stdio();
 		ret = say_hello(&link, &why);
+	}
 	if (ret) {
 		/* Nobody to tell but whoever reads the console. */
 		log_err("%s", why.text);
