@@ -213,14 +213,11 @@ static void check_initramfs(struct finding *f, const struct ra_opts *o)
 
 static void check_mkfs(struct finding *f, const struct ra_opts *o)
 {
-	static const char *const places[] = {"/sbin/mkfs.ext4", "/usr/sbin/mkfs.ext4",
-					     "/usr/local/sbin/mkfs.ext4"};
+	const char *path = ra_mkfs_path();
 
-	for (int i = 0; i < 3; i++) {
-		if (!access(places[i], X_OK)) {
-			found(f, GOOD, "%s", places[i]);
-			return;
-		}
+	if (path) {
+		found(f, GOOD, "%s", path);
+		return;
 	}
 	found(f, BAD, "mkfs.ext4: not found");
 	remedy(f, "apt-get install e2fsprogs");

@@ -165,9 +165,10 @@ static int follow(struct client *c, struct ra_link_up *up)
 	}
 }
 
-static void reap(const struct client *c, const struct ra_link_up *up)
+/* A dead monitor has let go of everything only when it can be reaped. */
+static void reap(const struct client *c)
 {
-	if (c->monitor <= 0 || up->type == RA_LINK_STARTED)
+	if (c->monitor <= 0)
 		return;
 	while (waitpid(c->monitor, NULL, 0) < 0 && errno == EINTR)
 		;
@@ -189,7 +190,8 @@ int ra_client_run(const struct ra_opts *o, uint64_t begin, struct ra_link_up *up
 	}
 	tty_restore(&c);
 	close_fd(c.link);
-	reap(&c, up);
+	if (ret || up->type == RA_LINK_RESULT)
+		reap(&c);
 	if (ret)
 		ra_sweep();
 	sigprocmask(SIG_SETMASK, &old, NULL);

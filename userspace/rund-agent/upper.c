@@ -68,6 +68,18 @@ static int open_tmpfile(int dir)
 	return fd < 0 ? -errno : fd;
 }
 
+const char *ra_mkfs_path(void)
+{
+	static const char *const places[] = {"/sbin/mkfs.ext4", "/usr/sbin/mkfs.ext4",
+					     "/usr/local/sbin/mkfs.ext4"};
+
+	for (int i = 0; i < 3; i++) {
+		if (!access(places[i], X_OK))
+			return places[i];
+	}
+	return NULL;
+}
+
 /*
  * No journal: the layer is thrown away at the end.  Tables are complete (no lazy
  * initialisation), so that no guest writes them; discarded first, they are holes.
@@ -75,6 +87,7 @@ static int open_tmpfile(int dir)
 static int format(int fd)
 {
 	char path[32];
+	const char *mkfs = ra_mkfs_path();
 	char *argv[] = {"mkfs.ext4",
 			"-q",
 			"-F",
@@ -88,22 +101,24 @@ static int format(int fd)
 			"rund-upper",
 			path,
 			NULL};
-	int status, ret, copy;
+	int status = -1, ret, copy;
 	pid_t pid;
 
+	if (!mkfs)
+		return log_errno(-ENOENT, "mkfs.ext4: not found; install e2fsprogs");
 	copy = dup(fd); /* without close-on-exec, for the child's path */
 	if (copy < 0)
-		return -errno;
+		return log_errno(-errno, "dup: %m");
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", copy);
-	ret = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+	ret = posix_spawn(&pid, mkfs, NULL, NULL, argv, environ);
 	close(copy);
 	if (ret)
-		return log_errno(-ret, "mkfs.ext4: %s; install e2fsprogs", strerror(ret));
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return -errno;
-	}
-	return status ? -EIO : 0;
+		return log_errno(-ret, "%s: %s; reinstall e2fsprogs", mkfs, strerror(ret));
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (status)
+		return log_errno(-EIO, "%s failed on the new image; is the store full?", mkfs);
+	return 0;
 }
 
 static int make_image(int dir, const char *store, const char *name, uint64_t size)
@@ -118,8 +133,7 @@ static int make_image(int dir, const char *store, const char *name, uint64_t siz
 		return store_error(-errno, store, name);
 	ret = format(fd);
 	if (ret)
-		return log_errno(ret, "store %s: mkfs.ext4 of %s failed; is the store full?", store,
-				 name);
+		return ret;
 	/* It is shared from now on and must survive a crash whole. */
 	if (fsync(fd) || fchmod(fd, 0400))
 		return store_error(-errno, store, name);

@@ -14,6 +14,12 @@
 #define RA_STORE_MIN_FREE (UINT64_C(64) << 20)
 
 /**
+ * ra_mkfs_path() - where mkfs.ext4 is; not every $PATH has the system's programs
+ * Return: a path, or NULL.
+ */
+const char *ra_mkfs_path(void);
+
+/**
  * ra_upper_open() - a fresh writable layer
  * @store: the store's directory; made if its parent exists
  * @size: bytes
