@@ -106,9 +106,10 @@ test_log_is_bounded() {
 }
 
 test_console_log() {
-	run launch --detach --name con -- sh -c 'echo from-the-guest >/dev/kmsg; sleep 600'
-	run rund-agent logs --console con
-	expect_eq status "$status" 0
+	run launch --detach --name con -- sh -c 'echo from-the-guest >/dev/console; sleep 600'
+	expect_eq "status of launch" "$status" 0
+	logged() { rund-agent logs --console con | grep -q from-the-guest; }
+	wait_for "$BOOT_LIMIT" logged || ktap_fail "the console says '$(rund-agent logs --console con)'"
 	rund-agent rm -f con || ktap_fail "rm -f"
 	nothing_left
 }
@@ -120,6 +121,9 @@ test_help_and_version() {
 		expect_eq "status of $c --help" "$status" 0
 		expect_match help "$out" "^usage: rund-agent $c"
 	done
+	run sh -c 'rund-agent ps --json >/dev/full'
+	expect_eq "status without room for the list" "$status" 125
+	expect_match stderr "$err" 'standard output: No space left'
 	run rund-agent frobnicate
 	expect_eq status "$status" 125
 	expect_match stderr "$err" 'no such command; '
