@@ -119,4 +119,21 @@ test_check_counts_what_cannot_run() {
 	expect_match count "$out" '^1 passed, 3 failed, 0 skipped$'
 }
 
+test_check_reads_an_area() {
+	mkdir -p "$TMP/tools/lab" "$TMP/selftests/area"
+	cp "$(dirname "$0")/../../check" "$TMP/tools/"
+	cat >"$TMP/tools/lab/rund-lab" <<-'SH'
+		#!/bin/sh
+		printf '# program test_a\n1..2\n# status of x: got 1\nnot ok 1 x\nok 2 y\n# status 1\n'
+		printf '# program test_c\n1..1\nok 1 x\nhalf a line# status 139\n'
+		printf '# program test_b.sh\n1..1\nok 1 z # SKIP why\n# status 0\n'
+		exit 1
+	SH
+	chmod +x "$TMP/tools/lab/rund-lab"
+	run "$TMP/tools/check" release:area
+	expect_match failure "$out" '^not ok release area/test_a x$'
+	expect_match crash "$out" '^not ok release area/test_c: exit status unknown$'
+	expect_match count "$out" '^3 passed, 2 failed, 1 skipped$'
+}
+
 ktap_main "$@"
