@@ -43,6 +43,15 @@ static int open_standard_fds(void)
 	return 0;
 }
 
+/* Whoever reads an answer must be able to tell that it is not whole. */
+static int finish(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	log_err("standard output: %m");
+	return status ? status : RA_EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
 	if (open_standard_fds())
@@ -61,7 +70,7 @@ int main(int argc, char **argv)
 		return overview(stdout);
 	for (size_t i = 0; i < NR_CMDS; i++) {
 		if (!strcmp(argv[1], cmds[i]->name))
-			return cmds[i]->run(argc - 1, argv + 1);
+			return finish(cmds[i]->run(argc - 1, argv + 1));
 	}
 	log_err("%s: no such command; see rund-agent --help", argv[1]);
 	return RA_EXIT_FAILURE;
