@@ -65,7 +65,7 @@ static uint32_t conn_credit(const struct vsock_conn *c)
 
 static bool conn_readable(const struct vsock_conn *c)
 {
-	/* A broken device has no buffers until it is reset: sockets shall not keep the loop busy. */
+	/* A broken device has no buffers until its reset: sockets shall not keep the loop busy. */
 	return c->state == VSOCK_OPEN && c->vs->active && !c->vs->starved && !c->host_eof &&
 	       conn_credit(c) && !(c->peer_shut & VIRTIO_VSOCK_SHUTDOWN_RCV);
 }
