@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,10 @@
  * kernel makes as many as it has CPUs at worst.
  */
 #define PIDS_MAX 256
+
+/* How long another agent may take to clean up after a sandbox whose name we want. */
+#define SWEEP_TRIES   40
+#define SWEEP_WAIT_US 50000
 
 void ra_sandbox_init(struct ra_sandbox *sb, const struct ra_opts *o, int client)
 {
@@ -68,18 +73,40 @@ static int fill_state(struct ra_sandbox *sb)
 	return ra_state_write(sb->dir.fd, st);
 }
 
-/* A name whose owner is dead is swept and tried once more. */
+/* Said of a sandbox that is not there any more as well. */
+static bool owner_is_dead(int base, const char *name)
+{
+	__cleanup_fd int dir = openat(base, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct ra_state st;
+	int ret = dir < 0 ? -errno : ra_state_read(dir, &st);
+	bool dead = ret == -ENOENT;
+
+	if (!ret)
+		dead = st.monitor && kill(st.monitor, 0) && errno == ESRCH;
+	if (dir >= 0)
+		ra_state_free(&st);
+	return dead;
+}
+
+/* A name whose owner is dead is swept, by us or by who is just about it. */
 static int take_name(struct ra_sandbox *sb)
 {
-	int ret = ra_dir_create(sb->base, sb->o->name, &sb->dir);
+	int ret;
 
-	if (ret == -EEXIST && ra_sweep_one(sb->base, sb->o->name))
+	for (int i = 0; i < SWEEP_TRIES; i++) {
 		ret = ra_dir_create(sb->base, sb->o->name, &sb->dir);
-	if (ret == -EEXIST)
-		log_err("name %s: already in use; choose another --name, or remove that sandbox "
-			"with rund-agent rm",
-			sb->o->name);
-	return ret;
+		if (ret != -EEXIST)
+			return ret;
+		if (ra_sweep_one(sb->base, sb->o->name))
+			continue;
+		if (!owner_is_dead(sb->base, sb->o->name))
+			break;
+		usleep(SWEEP_WAIT_US);
+	}
+	return log_errno(ret,
+			 "name %s: already in use; choose another --name, or remove that sandbox "
+			 "with rund-agent rm",
+			 sb->o->name);
 }
 
 static void down_state(struct ra_sandbox *sb)
