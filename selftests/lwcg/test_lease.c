@@ -5,6 +5,7 @@
  */
 #include "lwcg_test.h"
 
+#include <dirent.h>
 #include <sys/socket.h>
 
 static int test_acquire_renames(void)
@@ -26,6 +27,52 @@ static int test_acquire_renames(void)
 	EXPECT(!exists_at(parent_fd, "renamed"));
 	EXPECT_EQ(info(dev).leased, 0);
 	close(arg.dir_fd);
+	close(dev);
+	return KTAP_PASS;
+}
+
+/* Look up every ready slot by its name; returns how many there are, 16 at most. */
+static int look_up_ready(uint64_t ids[16], char names[16][32])
+{
+	DIR *dir = fdopendir(openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	struct dirent *de;
+	struct stat st;
+	int n = 0;
+
+	while (dir && n < 16 && (de = readdir(dir))) {
+		if (strncmp(de->d_name, ".lwcg-", 6) || fstatat(parent_fd, de->d_name, &st, 0))
+			continue;
+		snprintf(names[n], sizeof(names[n]), "%.31s", de->d_name);
+		ids[n++] = st.st_ino;
+	}
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+/* A path says what is there now, whatever it said when it was looked up before. */
+static int test_cached_names_follow(void)
+{
+	struct lwcg_acquire arg = acquire_arg("cached");
+	int dev = device_open_bound(1), round, n, i;
+	char names[16][32];
+	uint64_t ids[16];
+
+	for (round = 0; round < 3; round++) {
+		EXPECT(WAIT_FOR(info(dev).ready >= info(dev).target && !info(dev).recycling));
+		EXPECT(!exists_at(parent_fd, "cached"));
+		n = look_up_ready(ids, names);
+		EXPECT_EQ(acquire(dev, &arg), 0);
+		EXPECT(exists_at(parent_fd, "cached/cgroup.procs"));
+		for (i = 0; i < n && ids[i] != arg.cgroup_id; i++)
+			;
+		EXPECT(i < n);
+		EXPECT(!exists_at(parent_fd, names[i]));
+		EXPECT_EQ(release(dev, arg.slot_id), 0);
+		EXPECT(!exists_at(parent_fd, "cached"));
+		EXPECT(!exists_at(parent_fd, "cached/cgroup.procs"));
+		close(arg.dir_fd);
+	}
 	close(dev);
 	return KTAP_PASS;
 }
@@ -462,6 +509,7 @@ int main(void)
 {
 	static const struct ktap_test tests[] = {
 		T(test_acquire_renames),
+		T(test_cached_names_follow),
 		T(test_limits_are_applied),
 		T(test_bad_limit_leaves_nothing),
 		T(test_limit_without_controller),
