@@ -79,27 +79,27 @@ int io_write_file(int dirfd, const char *path, const char *text)
 	return io_write_full(fd, text, strlen(text));
 }
 
-static int unix_addr(const char *path, struct sockaddr_un *sa)
+/* A stream socket, and the address that @path makes. */
+static int unix_socket(const char *path, struct sockaddr_un *sa)
 {
+	int fd;
+
 	if (strlen(path) >= sizeof(sa->sun_path))
 		return -ENAMETOOLONG;
 	memset(sa, 0, sizeof(*sa));
 	sa->sun_family = AF_UNIX;
 	strcpy(sa->sun_path, path);
-	return 0;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
 }
 
 int io_unix_listen(const char *path, int backlog)
 {
-	__cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un sa;
-	int ret;
+	__cleanup_fd int fd = unix_socket(path, &sa);
 
 	if (fd < 0)
-		return -errno;
-	ret = unix_addr(path, &sa);
-	if (ret)
-		return ret;
+		return fd;
 	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, backlog))
 		return -errno;
 	return take_fd(&fd);
@@ -107,15 +107,11 @@ int io_unix_listen(const char *path, int backlog)
 
 int io_unix_connect(const char *path)
 {
-	__cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un sa;
-	int ret;
+	__cleanup_fd int fd = unix_socket(path, &sa);
 
 	if (fd < 0)
-		return -errno;
-	ret = unix_addr(path, &sa);
-	if (ret)
-		return ret;
+		return fd;
 	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)))
 		return -errno;
 	return take_fd(&fd);
