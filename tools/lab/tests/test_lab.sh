@@ -31,6 +31,14 @@ test_environment() {
 	expect_eq "environment" "$out" "world 0 1 xfs cgroup2fs"
 }
 
+# QEMU's TCG breaks guests that run on the first CPU; see rund-lab.
+test_emulated_cpu_0_runs_no_process() {
+	run lab --cpus 2 -- bash -c 'grep -q "TCG CPU" /proc/cpuinfo || { echo native; exit; }
+		cat /sys/devices/system/cpu/isolated; sed -n "s/^Cpus_allowed_list:\t//p" /proc/self/status; nproc'
+	expect_eq status "$status" 0
+	[ "$out" = native ] || expect_eq "isolated, allowed, number" "$out" "$(printf '0\n1-2\n2')"
+}
+
 test_machine_is_not_written() {
 	run lab -- touch "$TMP/written"
 	expect_eq status "$status" 0
@@ -77,6 +85,9 @@ test_bad_usage() {
 	run "$lab"
 	expect_eq status "$status" 125
 	expect_match stderr "$err" "no command given"
+	run "$lab" --cpus none -- true
+	expect_eq status "$status" 125
+	expect_match stderr "$err" "--cpus none: not a number of CPUs; "
 }
 
 # The library and the runner of the selftests: nothing fails unseen.
