@@ -50,6 +50,7 @@ module: kernel-host
 	@$(MAKE) --no-print-directory -C kmod/lwcg KDIR=$(BUILD)/kernel/host/tree OUT=$(BUILD)/kmod
 module-debug: kernel-debug
 	@$(MAKE) --no-print-directory -C kmod/lwcg KDIR=$(BUILD)/kernel/debug/tree OUT=$(BUILD)/kmod-debug
+	@$(MAKE) --no-print-directory -C selftests/lwcg/kmod KDIR=$(BUILD)/kernel/debug/tree OUT=$(BUILD)/kmod-debug/test
 
 lab-init: deps
 	@$(MAKE) --no-print-directory -C tools/lab
