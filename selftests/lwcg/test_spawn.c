@@ -115,7 +115,7 @@ static int test_controllers_change_during_spawns(void)
 static int test_parent_cannot_become_threaded(void)
 {
 	static const char *const domain[] = {"-memory", "-io", "-hugetlb", "-misc", "-rdma"};
-	int dev = device_open(), dir;
+	int dev = device_open(), dir, beside;
 	size_t i;
 
 	EXPECT_EQ(mkdirat(parent_fd, "plain", 0755), 0);
@@ -126,8 +126,14 @@ static int test_parent_cannot_become_threaded(void)
 	for (i = 0; i < ARRAY_SIZE(domain); i++)
 		(void)!write_at(parent_fd, "cgroup.subtree_control", domain[i]);
 	EXPECT_EQ(write_at(dir, "cgroup.type", "threaded"), -EOPNOTSUPP);
+	/* nor the root of a threaded subtree */
+	EXPECT_EQ(mkdirat(dir, "beside", 0755), 0);
+	beside = openat(dir, "beside", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	EXPECT_EQ(write_at(beside, "cgroup.type", "threaded"), -EOPNOTSUPP);
 	EXPECT_EQ(drain(dev), 0);
-	EXPECT_EQ(write_at(dir, "cgroup.type", "threaded"), 0);
+	EXPECT_EQ(write_at(beside, "cgroup.type", "threaded"), 0);
+	close(beside);
+	EXPECT_EQ(unlinkat(dir, "beside", AT_REMOVEDIR), 0);
 	close(dir);
 	close(dev);
 	EXPECT(WAIT_FOR(!unlinkat(parent_fd, "plain", AT_REMOVEDIR)));
@@ -179,6 +185,11 @@ static int test_launch_while_cgroup_mutex_is_held(void)
 	int dev = device_open_bound(2), ret, failed, blocked;
 	pid_t maker;
 
+	/* slots made after the last change of the parent's controllers */
+	EXPECT_EQ(drain(dev), 0);
+	close(dev);
+	dev = device_open_bound(2);
+	EXPECT(dev >= 0);
 	EXPECT(WAIT_FOR(info(dev).leased == 0 && info(dev).recycling == 0));
 	arg.memory_max = 64 << 20;
 	arg.cpu_quota_us = 50000;
