@@ -12,18 +12,21 @@ DESTDIR ?=
 
 PROGRAMS := vmm rund-agent guest
 
-.PHONY: help deps kernels kernel-host kernel-debug kernel-guest all userspace module \
-	module-debug lab-init selftests rootfs demo check unit lab style docs clean install
+.PHONY: help deps kernels kernel-host kernel-debug kernel-guest kernel-stock all userspace \
+	module module-debug lab-init selftests bench rootfs demo check check-series check-upstream \
+	unit lab style docs clean install
 
 help:
 	@echo 'make demo     from nothing to a Debian container in a microVM, in the lab'
 	@echo 'make check    every test: style, unit (ASan+UBSan), selftests on both host kernels'
+	@echo 'make check-upstream  upstream'\''s cgroup tests with and without the host series'
 	@echo 'make lab      an interactive shell on the patched host kernel, lwcg.ko loaded'
 	@echo 'make deps     install the Debian packages that all of these need (as root)'
 	@echo 'make kernels  the host, debug host and guest kernels (cached outside the tree)'
-	@echo 'make all      programs, module, guest initramfs and selftests, into build/'
+	@echo 'make all      programs, module, guest initramfs, selftests and benchmarks, into build/'
 	@echo 'make unit     only the unit tests'
 	@echo 'make style    only the style checks'
+	@echo 'make check-series  what packagers rely on: each patch, git am, quilt, DKMS, kselftest'
 	@echo 'make docs     the manual as HTML, into build/docs'
 	@echo 'make install  into PREFIX (/usr/local), honouring DESTDIR'
 	@echo 'make clean    remove build/; the kernel cache stays'
@@ -34,7 +37,10 @@ deps:
 KERNELS := kernel-host kernel-debug kernel-guest
 kernels: $(KERNELS)
 
-$(KERNELS): kernel-%: deps
+# Built only for the checks that ask for them.
+EXTRA_KERNELS := kernel-stock
+
+$(KERNELS) $(EXTRA_KERNELS): kernel-%: deps
 	@kernel/build $* $(BUILD)/kernel/$*
 
 # Programs find these next to themselves: bin/../lib/rund.
@@ -58,7 +64,10 @@ lab-init: deps
 selftests: deps
 	@$(MAKE) --no-print-directory -C selftests
 
-all: userspace module module-debug lab-init selftests $(BUILD)/lib/rund/vmlinux
+bench: deps
+	@$(MAKE) --no-print-directory -C tools/bench/cgroup
+
+all: userspace module module-debug lab-init selftests bench $(BUILD)/lib/rund/vmlinux
 
 rootfs: deps
 	@tools/demo/make-rootfs $(BUILD)/rootfs
@@ -69,10 +78,18 @@ demo: userspace module lab-init rootfs $(BUILD)/lib/rund/vmlinux
 check: all rootfs
 	@tools/check
 
+check-upstream: kernel-host kernel-stock lab-init
+	@tools/upstream-cgroup
+
 unit: deps
 	@tools/check unit
 style: deps kernel-host
 	@tools/check style
+
+# Not part of check: it compiles many kernels.
+check-series: kernel-host module lab-init selftests
+	@tools/deps --packaging
+	@tools/check packaging
 
 lab: userspace module lab-init rootfs $(BUILD)/lib/rund/vmlinux
 	@tools/lab/rund-lab --lwcg --timeout 0 --tty
