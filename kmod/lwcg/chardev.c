@@ -12,9 +12,14 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 
-/* What any ioctl passes; each begins with a struct head. */
+/*
+ * What an ioctl passes; each begins with a struct head.  It is on the stack of a
+ * launch: of a larger argument there is only the head, the rest is not read.
+ */
 struct head {
 	__u32 size;
 	__u32 flags;
@@ -27,11 +32,15 @@ union args {
 	struct lwcg_release release;
 	struct lwcg_info info;
 	struct lwcg_drain drain;
+	struct lwcg_adopt adopt;
+	struct lwcg_resize resize;
 };
 
 /* User space and kernel may know different lengths; see "Arguments" in lwcg.h. */
-static int args_get(union args *args, size_t ksize, size_t min_size, const void __user *from)
+static int args_get(union args *args, size_t ksize, size_t min_size, u32 flags,
+		    const void __user *from)
 {
+	size_t known = min(ksize, sizeof(*args));
 	u32 usize;
 	int ret;
 
@@ -42,18 +51,25 @@ static int args_get(union args *args, size_t ksize, size_t min_size, const void 
 	if (usize > PAGE_SIZE)
 		return -E2BIG;
 
-	ret = copy_struct_from_user(args, ksize, from, usize);
+	if (usize > ksize) {
+		ret = check_zeroed_user(from + ksize, usize - ksize);
+		if (ret <= 0)
+			return ret ?: -E2BIG;
+	}
+	ret = copy_struct_from_user(args, known, from, min(usize, known));
 	if (ret)
 		return ret;
 
 	/* the second read may have found another size */
 	args->head.size = usize;
-	return args->head.flags ? -EINVAL : 0;
+	return args->head.flags & ~flags ? -EINVAL : 0;
 }
 
-static int args_put(const union args *args, size_t ksize, void __user *to)
+static int args_put(const void *arg, size_t ksize, void __user *to)
 {
-	return copy_to_user(to, args, min_t(size_t, args->head.size, ksize)) ? -EFAULT : 0;
+	const struct head *head = arg;
+
+	return copy_to_user(to, arg, min_t(size_t, head->size, ksize)) ? -EFAULT : 0;
 }
 
 static int ioctl_pool(struct client *client, union args *args, void __user *user)
@@ -65,7 +81,7 @@ static int ioctl_pool(struct client *client, union args *args, void __user *user
 }
 
 /* Lease a slot, or undo it all. */
-static int acquire(struct client *client, union args *args, void __user *user, int fd)
+static int acquire_slot(struct client *client, union args *args, void __user *user, int fd)
 {
 	struct pool *pool = lwcg_client_pool(client);
 	struct lwcg_acquire *arg = &args->acquire;
@@ -87,7 +103,7 @@ static int acquire(struct client *client, union args *args, void __user *user, i
 		return PTR_ERR(dir);
 
 	/* from here on another thread may end the lease: no use of @slot */
-	lwcg_client_add(client, slot);
+	lwcg_client_add(client, slot, arg);
 	ret = args_put(args, sizeof(*arg), user);
 	if (ret) {
 		lwcg_client_end_lease(client, arg->slot_id);
@@ -99,23 +115,91 @@ static int acquire(struct client *client, union args *args, void __user *user, i
 	return 0;
 }
 
-static int ioctl_acquire(struct client *client, union args *args, void __user *user)
+/* Take the orphan of a name, or leave it as it was. */
+static int adopt_slot(struct client *client, union args *args, void __user *user, int fd)
+{
+	struct lwcg_adopt *arg = &args->adopt;
+	struct slot *slot;
+	struct file *dir;
+	int ret;
+
+	slot = lwcg_orphan_take(client, arg->name);
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
+
+	dir = lwcg_slot_open(slot, slot->name);
+	ret = PTR_ERR_OR_ZERO(dir);
+	if (ret)
+		goto err_keep;
+
+	arg->slot_id = slot->id;
+	arg->cgroup_id = cgroup_id(slot->member.cgrp);
+	arg->dir_fd = fd;
+	ret = args_put(args, sizeof(*arg), user);
+	if (ret)
+		goto err_dir;
+
+	/* from here on another thread may end the lease: no use of @slot */
+	lwcg_client_add_adopted(client, slot);
+	fd_install(fd, dir);
+	return 0;
+
+err_dir:
+	fput(dir);
+err_keep:
+	lwcg_orphan_keep(slot);
+	return ret;
+}
+
+/* Both of the above, with the number that the directory's descriptor will have. */
+static int with_fd(int (*fn)(struct client *client, union args *args, void __user *user, int fd),
+		   struct client *client, union args *args, void __user *user)
 {
 	int fd, ret;
-
-	if (args->acquire.reserved)
-		return -EINVAL;
-	ret = lwcg_name_check(args->acquire.name, sizeof(args->acquire.name));
-	if (ret)
-		return ret;
 
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
 
-	ret = acquire(client, args, user, fd);
+	ret = fn(client, args, user, fd);
 	if (ret)
 		put_unused_fd(fd);
+	return ret;
+}
+
+static int ioctl_acquire(struct client *client, union args *args, void __user *user)
+{
+	struct lwcg_acquire *arg = &args->acquire;
+	u64 start = ktime_get_ns();
+	int ret;
+
+	if (arg->reserved)
+		return -EINVAL;
+	ret = lwcg_name_check(arg->name, sizeof(arg->name));
+	if (ret)
+		return ret;
+
+	arg->slot_id = 0;
+	ret = with_fd(acquire_slot, client, args, user);
+	lwcg_stats_acquire(lwcg_client_pool(client), arg, start, ret);
+	return ret;
+}
+
+static int ioctl_adopt(struct client *client, union args *args, void __user *user)
+{
+	struct lwcg_adopt *arg = &args->adopt;
+	u64 start = ktime_get_ns();
+	int ret;
+
+	if (arg->reserved)
+		return -EINVAL;
+	ret = lwcg_name_check(arg->name, sizeof(arg->name));
+	if (ret)
+		return ret;
+
+	arg->slot_id = 0;
+	ret = with_fd(adopt_slot, client, args, user);
+	lwcg_stats_adopt(lwcg_client_pool(client), arg, start, ret);
 	return ret;
 }
 
@@ -129,9 +213,6 @@ static int ioctl_info(struct client *client, union args *args, void __user *user
 	struct pool *pool = lwcg_client_pool(client);
 	struct lwcg_info *info = &args->info;
 
-	if (info->reserved)
-		return -EINVAL;
-
 	*info = (struct lwcg_info){.size = info->size, .abi = LWCG_ABI_VERSION};
 	if (pool)
 		lwcg_pool_info(pool, info);
@@ -140,12 +221,34 @@ static int ioctl_info(struct client *client, union args *args, void __user *user
 
 static int ioctl_drain(struct client *client, union args *args, void __user *user)
 {
-	return lwcg_pool_drain(lwcg_client_pool(client));
+	return lwcg_pool_drain(lwcg_client_pool(client), args->head.flags & LWCG_DRAIN_ORPHANS);
+}
+
+static int ioctl_resize(struct client *client, union args *args, void __user *user)
+{
+	return lwcg_size_set(client, &args->resize);
+}
+
+static int ioctl_stats(struct client *client, union args *args, void __user *user)
+{
+	struct lwcg_stats *stats;
+	int ret;
+
+	stats = kzalloc(sizeof(*stats), GFP_KERNEL);
+	if (!stats)
+		return -ENOMEM;
+
+	stats->size = args->head.size;
+	lwcg_stats_read(lwcg_client_pool(client), stats);
+	ret = args_put(stats, sizeof(*stats), user);
+	kfree(stats);
+	return ret;
 }
 
 /**
  * struct ioctl - one ioctl of the device
  * @cmd: its number
+ * @flags: the flags that its argument may have
  * @size: size of its argument in this kernel
  * @min_size: size of its argument in the first version
  * @unbound: it works on a file that has no pool
@@ -153,6 +256,7 @@ static int ioctl_drain(struct client *client, union args *args, void __user *use
  */
 struct ioctl {
 	unsigned int cmd;
+	u32 flags;
 	size_t size;
 	size_t min_size;
 	bool unbound;
@@ -160,11 +264,22 @@ struct ioctl {
 };
 
 static const struct ioctl ioctls[] = {
-	{ LWCG_POOL,    sizeof(struct lwcg_pool),    LWCG_POOL_SIZE_V1,    true,  ioctl_pool },
-	{ LWCG_ACQUIRE, sizeof(struct lwcg_acquire), LWCG_ACQUIRE_SIZE_V1, false, ioctl_acquire },
-	{ LWCG_RELEASE, sizeof(struct lwcg_release), LWCG_RELEASE_SIZE_V1, false, ioctl_release },
-	{ LWCG_INFO,    sizeof(struct lwcg_info),    LWCG_INFO_SIZE_V1,    true,  ioctl_info },
-	{ LWCG_DRAIN,   sizeof(struct lwcg_drain),   LWCG_DRAIN_SIZE_V1,   false, ioctl_drain },
+	{ LWCG_POOL,    LWCG_POOL_EXISTING,
+	  sizeof(struct lwcg_pool),    LWCG_POOL_SIZE_V1,    true,  ioctl_pool },
+	{ LWCG_ACQUIRE, LWCG_ACQUIRE_PERSISTENT,
+	  sizeof(struct lwcg_acquire), LWCG_ACQUIRE_SIZE_V1, false, ioctl_acquire },
+	{ LWCG_RELEASE, 0,
+	  sizeof(struct lwcg_release), LWCG_RELEASE_SIZE_V1, false, ioctl_release },
+	{ LWCG_INFO,    0,
+	  sizeof(struct lwcg_info),    LWCG_INFO_SIZE_V1,    true,  ioctl_info },
+	{ LWCG_DRAIN,   LWCG_DRAIN_ORPHANS,
+	  sizeof(struct lwcg_drain),   LWCG_DRAIN_SIZE_V1,   false, ioctl_drain },
+	{ LWCG_ADOPT,   0,
+	  sizeof(struct lwcg_adopt),   LWCG_ADOPT_SIZE_V1,   false, ioctl_adopt },
+	{ LWCG_RESIZE,  0,
+	  sizeof(struct lwcg_resize),  LWCG_RESIZE_SIZE_V1,  false, ioctl_resize },
+	{ LWCG_STATS,   0,
+	  sizeof(struct lwcg_stats),   LWCG_STATS_SIZE_V1,   false, ioctl_stats },
 };
 
 static long lwcg_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -181,7 +296,7 @@ static long lwcg_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	if (op == ioctls + ARRAY_SIZE(ioctls))
 		return -ENOTTY;
 
-	ret = args_get(&args, op->size, op->min_size, user);
+	ret = args_get(&args, op->size, op->min_size, op->flags, user);
 	if (ret)
 		return ret;
 	if (!op->unbound && !lwcg_client_pool(client))
@@ -204,7 +319,7 @@ static __poll_t lwcg_poll(struct file *file, poll_table *wait)
 	spin_lock(&pool->lock);
 	if (pool->dead)
 		events = EPOLLHUP;
-	else if (pool->n_ready < READ_ONCE(client->low_water))
+	else if (pool->n_ready < min(READ_ONCE(client->low_water), pool->target))
 		events = EPOLLIN | EPOLLRDNORM;
 	spin_unlock(&pool->lock);
 	return events;
@@ -251,8 +366,11 @@ int lwcg_chardev_init(void)
 	BUILD_BUG_ON(sizeof(struct lwcg_pool) != LWCG_POOL_SIZE_V1);
 	BUILD_BUG_ON(sizeof(struct lwcg_acquire) != LWCG_ACQUIRE_SIZE_V1);
 	BUILD_BUG_ON(sizeof(struct lwcg_release) != LWCG_RELEASE_SIZE_V1);
-	BUILD_BUG_ON(sizeof(struct lwcg_info) != LWCG_INFO_SIZE_V1);
+	BUILD_BUG_ON(offsetof(struct lwcg_info, recycled) != LWCG_INFO_SIZE_V1);
 	BUILD_BUG_ON(sizeof(struct lwcg_drain) != LWCG_DRAIN_SIZE_V1);
+	BUILD_BUG_ON(sizeof(struct lwcg_adopt) != LWCG_ADOPT_SIZE_V1);
+	BUILD_BUG_ON(sizeof(struct lwcg_resize) != LWCG_RESIZE_SIZE_V1);
+	BUILD_BUG_ON(sizeof(struct lwcg_stats) != LWCG_STATS_SIZE_V1);
 
 	return misc_register(&lwcg_misc);
 }

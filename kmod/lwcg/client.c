@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A client is one open file description of /dev/lwcg.  It is bound to a pool
- * once and for all, and holds leases, which end at the latest with it.
+ * once and for all, and holds leases, which end at the latest with it, unless
+ * they are persistent: see orphan.c.
  */
 #include "lwcg_internal.h"
 
 #include <linux/errno.h>
 #include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/timekeeping.h>
 
 /* Order of leases in client->leases: by id. */
 static bool lease_less(struct rb_node *a, const struct rb_node *b)
@@ -35,7 +38,25 @@ struct client *lwcg_client_create(void)
 }
 
 /**
- * lwcg_client_destroy() - end all leases of a file being released
+ * lwcg_lease_end() - end a lease that nobody else can reach any more
+ * @slot: the slot, which the caller must not touch any more; the caller keeps its
+ *	pool
+ *
+ * Context: Process context, does not take cgroup_mutex.
+ */
+void lwcg_lease_end(struct slot *slot)
+{
+	struct pool *pool = slot->pool;
+	u64 id = slot->id, start = ktime_get_ns();
+	char name[LWCG_NAME_MAX];
+
+	strscpy(name, slot->name);
+	lwcg_slot_recycle(slot);
+	lwcg_stats_release(pool, id, name, start);
+}
+
+/**
+ * lwcg_client_destroy() - end or orphan all leases of a file being released
  * @client: the client; nobody else uses it any more
  *
  * Context: Process context.
@@ -50,7 +71,12 @@ void lwcg_client_destroy(struct client *client)
 	while ((node = rb_first(&client->leases))) {
 		slot = rb_entry(node, struct slot, node);
 		rb_erase(node, &client->leases);
-		lwcg_slot_recycle(slot);
+		if (slot->persistent) {
+			lwcg_orphan_keep(slot);
+			pool_count(pool, COUNT_ORPHANED);
+		} else {
+			lwcg_lease_end(slot);
+		}
 	}
 
 	if (pool)
@@ -71,15 +97,38 @@ struct pool *lwcg_client_pool(const struct client *client)
 }
 
 /**
- * lwcg_client_add() - record a lease
+ * lwcg_client_add() - record a new lease
  * @client: who holds it
  * @slot: the leased slot
+ * @arg: what the lease was asked for with
  */
-void lwcg_client_add(struct client *client, struct slot *slot)
+void lwcg_client_add(struct client *client, struct slot *slot, const struct lwcg_acquire *arg)
+{
+	struct pool *pool = slot->pool;
+	u64 since;
+
+	strscpy(slot->name, arg->name);
+	slot->persistent = arg->flags & LWCG_ACQUIRE_PERSISTENT;
+	slot->client = client;
+
+	since = pool_lock(pool);
+	rb_add(&slot->node, &client->leases, lease_less);
+	if (slot->persistent)
+		lwcg_name_add(slot);
+	pool->acquired++;
+	pool->expected = slot->limits;
+	pool_unlock(pool, since);
+}
+
+/**
+ * lwcg_client_add_adopted() - record a lease that was an orphan
+ * @client: who holds it
+ * @slot: from lwcg_orphan_take()
+ */
+void lwcg_client_add_adopted(struct client *client, struct slot *slot)
 {
 	spin_lock(&slot->pool->lock);
 	rb_add(&slot->node, &client->leases, lease_less);
-	slot->pool->acquired++;
 	spin_unlock(&slot->pool->lock);
 }
 
@@ -94,17 +143,23 @@ void lwcg_client_add(struct client *client, struct slot *slot)
 int lwcg_client_end_lease(struct client *client, u64 id)
 {
 	struct pool *pool = lwcg_client_pool(client);
+	struct slot *slot = NULL;
 	struct rb_node *node;
+	u64 since;
 
-	spin_lock(&pool->lock);
+	since = pool_lock(pool);
 	node = rb_find(&id, &client->leases, lease_cmp);
-	if (node)
+	if (node) {
+		slot = rb_entry(node, struct slot, node);
 		rb_erase(node, &client->leases);
-	spin_unlock(&pool->lock);
+		if (slot->persistent)
+			lwcg_name_del(slot);
+	}
+	pool_unlock(pool, since);
 
-	if (!node)
+	if (!slot)
 		return -ENOENT;
 
-	lwcg_slot_recycle(rb_entry(node, struct slot, node));
+	lwcg_lease_end(slot);
 	return 0;
 }

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A slot's life: made, ready, leased, recycled.  Each step is taken by whoever
- * holds the slot, and only one does at any time: the filler that makes it, the
- * pool's list, the client that leased it, the recycler.  So a slot needs no
- * lock of its own.
- *
- * A slot has one tenant at most: recycling removes the cgroup.
+ * A slot's life: made, ready, leased, recycled, ready again.  Each step is taken
+ * by whoever holds the slot, and only one does at any time: the filler that makes
+ * it, the pool's list, the client that leased it, the recycler.  So a slot needs
+ * no lock of its own.
  */
 #include "lwcg_internal.h"
 
 #include <linux/atomic.h>
 #include <linux/cred.h>
+#include <linux/dcache.h>
 #include <linux/err.h>
 #include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/mount.h>
+#include <linux/namei.h>
 #include <linux/slab.h>
+#include <linux/timekeeping.h>
 
 /* ".lwcg-" and 20 digits */
 #define READY_NAME_MAX 32
@@ -27,35 +29,12 @@ static void slot_ready_name(const struct slot *slot, char *name)
 	snprintf(name, READY_NAME_MAX, ".lwcg-%llu", slot->id);
 }
 
-/*
- * Runs twice: first to kill the tenant, then, queued by slot_emptied(), to
- * remove the cgroup.  It is one work item so that the two cannot overlap.
- */
-static void slot_recycle_work(struct work_struct *work)
-{
-	struct slot *slot = container_of(work, struct slot, recycle);
-	struct pool *pool = slot->pool;
-
-	if (!slot->killed) {
-		slot->killed = true;
-		cgroup_pool_kill(&slot->member);
-		/* the slot may be gone */
-		return;
-	}
-
-	lwcg_slot_destroy(slot);
-	lwcg_pool_retired(pool);
-	lwcg_pool_put(pool);
-	/* unloading waits for the workqueue, and so for the return from here */
-	module_put(THIS_MODULE);
-}
-
 /* Called with css_set_lock held. */
 static void slot_emptied(struct cgroup_pool_member *member)
 {
 	struct slot *slot = container_of(member, struct slot, member);
 
-	queue_work(lwcg_wq, &slot->recycle);
+	lwcg_recycle_start(slot);
 }
 
 /* Create the directory with the rights of the pool's maker, on a writable mount. */
@@ -87,6 +66,7 @@ static int slot_create_cgroup(struct slot *slot)
  */
 struct slot *lwcg_slot_create(struct pool *pool)
 {
+	unsigned long changes = cgroup_pool_changes();
 	struct slot *slot;
 	int ret;
 
@@ -99,13 +79,13 @@ struct slot *lwcg_slot_create(struct pool *pool)
 	slot->id = atomic64_inc_return(&last_id);
 	INIT_LIST_HEAD(&slot->list);
 	RB_CLEAR_NODE(&slot->node);
-	INIT_WORK(&slot->recycle, slot_recycle_work);
 
 	ret = slot_create_cgroup(slot);
 	if (ret) {
 		kfree(slot);
 		return ERR_PTR(ret);
 	}
+	lwcg_limits_expect(slot, changes);
 	return slot;
 }
 
@@ -123,6 +103,65 @@ void lwcg_slot_destroy(struct slot *slot)
 }
 
 /**
+ * lwcg_slot_renew() - begin the next life of a slot, under another name and id
+ * @slot: a slot that was taken back, is empty and closed
+ *
+ * Context: Process context, does not take cgroup_mutex.
+ * Return: 0, or an error of cgroup_pool_renew(), or -EROFS.
+ */
+int lwcg_slot_renew(struct slot *slot)
+{
+	unsigned long changes = cgroup_pool_changes();
+	struct pool *pool = slot->pool;
+	char name[READY_NAME_MAX];
+	const struct cred *old;
+	u64 lease = slot->id;
+	int ret;
+
+	ret = mnt_want_write(pool->dir.mnt);
+	if (ret)
+		return ret;
+
+	slot->id = atomic64_inc_return(&last_id);
+	slot_ready_name(slot, name);
+	old = override_creds(pool->cred);
+	ret = cgroup_pool_renew(&slot->member, name);
+	revert_creds(old);
+	mnt_drop_write(pool->dir.mnt);
+	if (ret)
+		slot->id = lease;
+	else
+		lwcg_limits_expect(slot, changes);
+	return ret;
+}
+
+/**
+ * lwcg_slot_open() - open the directory of a leased slot, whatever is mounted there
+ * @slot: the slot
+ * @name: its name
+ *
+ * Its permissions are not checked: opening /dev/lwcg was the check.
+ *
+ * Context: Process context, takes the parent directory's inode lock if @name is not
+ * cached.
+ * Return: an open file, or ERR_PTR(-ENOENT) and what else a lookup may return.
+ */
+struct file *lwcg_slot_open(const struct slot *slot, const char *name)
+{
+	const struct path *parent = &slot->pool->dir;
+	struct path path = {.mnt = parent->mnt};
+	struct file *file;
+
+	path.dentry = lookup_positive_unlocked(name, parent->dentry, strlen(name));
+	if (IS_ERR(path.dentry))
+		return ERR_CAST(path.dentry);
+
+	file = dentry_open(&path, O_RDONLY | O_DIRECTORY, current_cred());
+	dput(path.dentry);
+	return file;
+}
+
+/**
  * lwcg_slot_lease() - turn a slot popped from its pool into a tenant's cgroup
  * @slot: the slot
  * @arg: the tenant's name and limits, checked
@@ -131,10 +170,11 @@ void lwcg_slot_destroy(struct slot *slot)
  *
  * Context: Process context, does not take cgroup_mutex.
  * Return: the cgroup's open directory, or an ERR_PTR(): -EEXIST if the name is
- * taken, and as of lwcg_limits_apply() and lwcg_file_open().
+ * taken, and as of lwcg_limits_apply() and lwcg_slot_open().
  */
 struct file *lwcg_slot_lease(struct slot *slot, const struct lwcg_acquire *arg)
 {
+	struct limits limits = lwcg_limits_of(arg);
 	struct file *dir;
 	int ret;
 
@@ -143,23 +183,20 @@ struct file *lwcg_slot_lease(struct slot *slot, const struct lwcg_acquire *arg)
 		lwcg_pool_unpop(slot);
 		return ERR_PTR(ret);
 	}
+	/* nobody is let in before the limits are there */
+	ret = lwcg_limits_apply(slot, &limits);
 	cgroup_pool_lease(&slot->member);
 	lwcg_pool_refill(slot->pool);
+	if (ret)
+		goto err_recycle;
 
-	dir = lwcg_file_open(&slot->pool->dir, arg->name, O_RDONLY | O_DIRECTORY);
+	dir = lwcg_slot_open(slot, arg->name);
 	if (IS_ERR(dir)) {
 		ret = PTR_ERR(dir);
 		goto err_recycle;
 	}
-
-	ret = lwcg_limits_apply(&dir->f_path, arg);
-	if (ret)
-		goto err_dir;
-
 	return dir;
 
-err_dir:
-	fput(dir);
 err_recycle:
 	lwcg_slot_recycle(slot);
 	return ERR_PTR(ret);
@@ -169,8 +206,8 @@ err_recycle:
  * lwcg_slot_recycle() - take a leased slot back, without waiting
  * @slot: the slot, which the caller must not touch any more
  *
- * The tenant's name is free on return, the rest happens in the background.  Until
- * it has happened the module cannot be unloaded.
+ * The tenant's name is free on return, and the tenant is dying; the rest happens
+ * in the background.  Until it has happened the module cannot be unloaded.
  *
  * Context: Process context, does not take cgroup_mutex.  The caller holds a
  * reference on the module.
@@ -179,20 +216,24 @@ void lwcg_slot_recycle(struct slot *slot)
 {
 	struct pool *pool = slot->pool;
 	char name[READY_NAME_MAX];
+	u64 since;
 	int ret;
 
+	slot->ended = ktime_get_ns();
 	__module_get(THIS_MODULE);
 	lwcg_pool_get(pool);
-	spin_lock(&pool->lock);
+	since = pool_lock(pool);
 	pool->n_leased--;
 	pool->n_recycling++;
-	spin_unlock(&pool->lock);
+	pool_unlock(pool, since);
 
 	slot_ready_name(slot, name);
 	ret = cgroup_pool_rename(&slot->member, name);
 	if (ret)
-		pr_warn_ratelimited("slot %llu keeps its name until it is removed: error %d\n",
+		pr_warn_ratelimited("slot %llu keeps its name until it is recycled: error %d\n",
 				    slot->id, ret);
 
-	queue_work(lwcg_wq, &slot->recycle);
+	if (cgroup_is_populated(slot->member.cgrp))
+		pool_count(pool, COUNT_KILLS);
+	cgroup_pool_kill(&slot->member);
 }

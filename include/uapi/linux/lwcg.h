@@ -6,7 +6,9 @@
  *
  *   pool    A stock of empty cgroups ("slots") below one parent cgroup, which
  *           must be a directory of the cgroup v2 hierarchy.  There is at most
- *           one pool a parent.  A background worker keeps @target slots ready.
+ *           one pool a parent.  Background workers keep about @target slots
+ *           ready: they make new ones when a quarter is missing, and keep up to
+ *           twice @target of those that come back from their leases.
  *   slot    A cgroup owned by the pool.  While it is ready its directory is
  *           named ".lwcg-<number>", every write to its files and every attempt
  *           to put a process into it fails with EBUSY.  Ready or leased,
@@ -17,27 +19,37 @@
  *           descriptor inherited over fork() or passed over a socket keeps it.
  *           It ends with LWCG_RELEASE, or with the last close() of the
  *           description, however that comes about.
+ *   orphan  A lease that was acquired as persistent and whose description was
+ *           closed.  The tenant goes on; the pool keeps the lease until it is
+ *           adopted by name (LWCG_ADOPT) or ended with all other orphans of
+ *           the pool (LWCG_DRAIN_ORPHANS).
  *
- * When a lease ends, the name is free again at once.  In the background
- * everything in the cgroup is killed, and when it is empty it is removed and
- * a new one takes its place: no cgroup ever has a second tenant, so a tenant
- * finds every controller file as mkdir(2) would have made it.
+ * When a lease ends, the name is free again at once, and everything in the
+ * cgroup is being killed.  When nothing is left that belonged to the tenant, the
+ * slot is recycled in the background: it gets a new directory, with another
+ * cgroup id, and every controller file is as mkdir(2) would have made it; what
+ * the tenant left open returns ENODEV.  A slot of which something is still in use
+ * after about four seconds, or to which something was done that cannot be undone,
+ * retires: it is removed and a new one takes its place.
  *
  * The device
  *
  *   Mode 0600.  open(2) needs CAP_SYS_ADMIN in the initial user namespace
  *   (EPERM); having the device open is the authority for everything below.
- *   The module cannot be unloaded while the device is open or a cgroup is
- *   still being emptied.  A pool lives until LWCG_DRAIN or until the module is
- *   unloaded, whether or not a file is bound to it, and keeps the mount busy
- *   through which its parent was opened.
+ *   The module cannot be unloaded while the device is open, there is an orphan
+ *   or a cgroup is still being emptied.  A pool lives until LWCG_DRAIN or until
+ *   the module is unloaded, whether or not a file is bound to it, and keeps the
+ *   mount busy through which its parent was opened.  Its slots keep the parent
+ *   from being removed.  Without any, after LWCG_RESIZE to 0 or when none could be
+ *   made, the parent can be removed: the pool then stays empty, and another
+ *   cgroup of the same name gets another pool.
  *
  * Arguments
  *
- *   Every ioctl takes a pointer to a structure that begins with
+ *   Every ioctl takes a pointer to a structure that begins with two 32-bit words:
  *
- *       __u32 size;     sizeof() the structure as the caller knows it
- *       __u32 flags;    none is defined: must be zero
+ *       size            sizeof() the structure as the caller knows it
+ *       flags           LWCG_<ioctl>_*; must be zero where none is defined
  *
  *   A caller may know a shorter or a longer structure than the kernel.  What
  *   the caller does not pass counts as zero and is not written back; what the
@@ -52,11 +64,12 @@
  *   ENOTTY   the ioctl is unknown
  *   ENOTCONN the file is not bound to a pool by LWCG_POOL (not LWCG_INFO)
  *   ESHUTDOWN the pool was drained; open the device again (LWCG_POOL,
- *            LWCG_ACQUIRE, LWCG_DRAIN)
+ *            LWCG_ACQUIRE, LWCG_DRAIN, LWCG_ADOPT, LWCG_RESIZE)
  *
  * poll(2), after LWCG_POOL
  *
- *   EPOLLIN   fewer than @low_water slots are ready in the pool of this file
+ *   EPOLLIN   fewer than @low_water slots, and fewer than the target, are ready
+ *             in the pool of this file
  *   EPOLLHUP  the pool was drained
  *   EPOLLERR  the file is not bound to a pool
  */
@@ -90,25 +103,48 @@
 #define LWCG_RELEASE _IO(LWCG_IOC, 0x02)
 #define LWCG_INFO    _IO(LWCG_IOC, 0x03)
 #define LWCG_DRAIN   _IO(LWCG_IOC, 0x04)
+#define LWCG_ADOPT   _IO(LWCG_IOC, 0x05)
+#define LWCG_RESIZE  _IO(LWCG_IOC, 0x06)
+#define LWCG_STATS   _IO(LWCG_IOC, 0x07)
+
+/* In lwcg_pool.flags: bind to the pool that there is, make none. */
+#define LWCG_POOL_EXISTING (1u << 0)
+
+/* In lwcg_acquire.flags: when this file is closed the lease becomes an orphan. */
+#define LWCG_ACQUIRE_PERSISTENT (1u << 0)
+
+/* In lwcg_drain.flags: end orphans instead of refusing to drain because of them. */
+#define LWCG_DRAIN_ORPHANS (1u << 0)
+
+/* Buckets of a histogram in struct lwcg_stats. */
+#define LWCG_HIST_BUCKETS 32
 
 /**
  * struct lwcg_pool - LWCG_POOL: bind this file to the pool of a parent cgroup
  * @size: sizeof(struct lwcg_pool)
- * @flags: zero
+ * @flags: LWCG_POOL_EXISTING or zero
  * @parent_fd: a directory of cgroup v2; O_PATH is enough
- * @target: slots to keep ready, 1 to LWCG_TARGET_MAX
+ * @target: slots to keep ready, 1 to LWCG_TARGET_MAX; with LWCG_POOL_EXISTING zero
  * @low_water: poll() reports this file readable while fewer are ready; at most
- *	@target, 0 for never
+ *	@target (LWCG_TARGET_MAX with LWCG_POOL_EXISTING), 0 for never
  * @reserved: zero
  *
  * Makes the pool if the parent has none.  The pool's target is the largest that
- * was asked for since it was made.  A call that makes the pool or raises its target
- * returns when the target has been reached, any other as soon as one slot is
- * ready; the rest follows in the background.  May be repeated on a bound file, for
- * the same parent.
+ * was asked for since it was made or resized.  A call that makes the pool or raises
+ * its target returns when the target has been reached, any other as soon as one slot
+ * is ready; the rest follows in the background.  May be repeated on a bound file,
+ * for the same parent.
+ *
+ * With LWCG_POOL_EXISTING it only binds the file: it makes no pool, leaves the
+ * target as it is and waits for nothing.
+ *
+ * In the background, slots that cannot be made are tried again after a second, then
+ * after twice as long each time, up to 30 seconds, and with every LWCG_ACQUIRE,
+ * unless the parent was removed.
  *
  * EBADF @parent_fd is not open or not a directory of cgroup v2;
  * EINVAL @target or @low_water out of range;
+ * ENOENT LWCG_POOL_EXISTING was given and the parent has no pool;
  * EBUSY the file is bound to the pool of another parent;
  * EACCES, EROFS the caller may not make directories in @parent_fd;
  * ENODEV the parent was removed; EOPNOTSUPP the parent is threaded;
@@ -128,7 +164,7 @@ struct lwcg_pool {
 /**
  * struct lwcg_acquire - LWCG_ACQUIRE: lease a slot under a name, with limits
  * @size: sizeof(struct lwcg_acquire)
- * @flags: zero
+ * @flags: LWCG_ACQUIRE_PERSISTENT or zero
  * @name: what the directory below the parent is to be called:
  *	[a-zA-Z0-9][a-zA-Z0-9_.-]*, terminated by a NUL, and not "X.anything"
  *	with X being cgroup or a controller (cpu, cpuset, io, memory, hugetlb,
@@ -172,10 +208,11 @@ struct lwcg_acquire {
  * struct lwcg_release - LWCG_RELEASE: end a lease
  * @size: sizeof(struct lwcg_release)
  * @flags: zero
- * @slot_id: from LWCG_ACQUIRE
+ * @slot_id: from LWCG_ACQUIRE or LWCG_ADOPT
  *
- * Returns before the processes are dead; LWCG_INFO counts the slot as recycling
- * until they are.  Read what is to be read (memory.events, cpu.stat) before.
+ * Ends a persistent lease too.  Returns before the processes are dead; LWCG_INFO
+ * counts the slot as recycling until they are.  Read what is to be read
+ * (memory.events, cpu.stat) before.
  *
  * ENOENT this open file description holds no such lease.
  */
@@ -191,13 +228,14 @@ struct lwcg_release {
  * @flags: zero
  * @abi: written: LWCG_ABI_VERSION of the module
  * @target: written: slots the pool keeps ready; 0 when the file is not bound
- * @ready: written: slots that LWCG_ACQUIRE can hand out now; for a moment it can
- *	exceed @target
- * @leased: written: slots leased, by this and by other files
- * @recycling: written: slots whose lease ended and that are not yet removed
- * @reserved: zero
+ * @ready: written: slots that LWCG_ACQUIRE can hand out now; up to twice @target
+ * @leased: written: slots leased, by this and by other files, orphans included
+ * @recycling: written: slots whose lease ended and that are neither ready again
+ *	nor removed
+ * @orphans: written: persistent leases that no file holds
  * @acquired: written: leases given since the pool was made
  * @retired: written: slots removed after a lease since the pool was made
+ * @recycled: written: slots made ready again after a lease since the pool was made
  *
  * On a file without a pool only @abi is written, the rest is zero.
  */
@@ -209,20 +247,25 @@ struct lwcg_info {
 	__u32 ready;
 	__u32 leased;
 	__u32 recycling;
-	__u32 reserved;
+	__u32 orphans;
 	__u64 acquired;
 	__u64 retired;
+	__u64 recycled;
 };
 
 /**
  * struct lwcg_drain - LWCG_DRAIN: remove the pool of this file
  * @size: sizeof(struct lwcg_drain)
- * @flags: zero
+ * @flags: LWCG_DRAIN_ORPHANS or zero
  *
  * Waits until recycling slots are gone and removes the ready ones.  Every file
  * bound to the pool gets ESHUTDOWN from then on.
  *
- * EBUSY leases are held, by this or by another file; nothing was changed;
+ * With LWCG_DRAIN_ORPHANS, orphans are ended as LWCG_RELEASE would end them; without,
+ * they count as leases that are held.
+ *
+ * EBUSY leases are held, by this or by another file; nothing was changed, orphans
+ * included;
  * EINTR a signal arrived before the recycling slots were gone: the pool is
  * drained all the same, and they go by themselves.
  */
@@ -231,11 +274,115 @@ struct lwcg_drain {
 	__u32 flags;
 };
 
+/**
+ * struct lwcg_adopt - LWCG_ADOPT: take over an orphan
+ * @size: sizeof(struct lwcg_adopt)
+ * @flags: zero
+ * @name: the lease's name in LWCG_ACQUIRE
+ * @slot_id: written: as LWCG_ACQUIRE wrote it
+ * @cgroup_id: written: as LWCG_ACQUIRE wrote it
+ * @dir_fd: written: the directory, as of LWCG_ACQUIRE
+ * @reserved: zero
+ *
+ * The lease belongs to this open file description from now on, and stays persistent.
+ * On error it is as it was.
+ *
+ * EINVAL the name is malformed;
+ * ENOENT the pool has no persistent lease of that name;
+ * EBUSY an open file holds it, this or another one; a holder that was killed does
+ * until the kernel has closed its files;
+ * EMFILE, ENFILE, ENOMEM.
+ */
+struct lwcg_adopt {
+	__u32 size;
+	__u32 flags;
+	char name[LWCG_NAME_MAX];
+	__u64 slot_id;
+	__u64 cgroup_id;
+	__s32 dir_fd;
+	__u32 reserved;
+};
+
+/**
+ * struct lwcg_resize - LWCG_RESIZE: set the pool's target, up or down
+ * @size: sizeof(struct lwcg_resize)
+ * @flags: zero
+ * @target: slots to keep ready, 0 to LWCG_TARGET_MAX
+ * @low_water: as in LWCG_POOL, of this file; at most @target
+ *
+ * Returns at once: in the background slots are made, or ready slots in excess of
+ * the target removed.  Leases stay.  With a target of 0 no slot is made in advance
+ * and LWCG_ACQUIRE fails with EAGAIN.  A later LWCG_POOL that asks for more raises
+ * the target again.
+ *
+ * EINVAL @target or @low_water out of range.
+ */
+struct lwcg_resize {
+	__u32 size;
+	__u32 flags;
+	__u32 target;
+	__u32 low_water;
+};
+
+/**
+ * struct lwcg_stats - LWCG_STATS: what has happened in this file's pool
+ * @size: sizeof(struct lwcg_stats)
+ * @flags: zero
+ * @acquired: leases given
+ * @acquire_eagain: calls of LWCG_ACQUIRE that found no slot ready
+ * @acquire_failed: calls of LWCG_ACQUIRE with a well-formed argument that failed
+ *	otherwise
+ * @adopted: orphans adopted
+ * @orphaned: persistent leases whose file was closed
+ * @released: leases that ended, however: @acquired - @released are held
+ * @kills: slots taken back with processes in them
+ * @recycled: slots used for another lease
+ * @retired: slots removed after a lease
+ * @refilled: slots made
+ * @refill_failed: times that making slots ended with an error
+ * @trimmed: ready slots removed because they exceeded the target
+ * @acquire_ns: how long LWCG_ACQUIRE took where it succeeded
+ * @release_ns: how long it took to end a lease, until its name was free
+ * @recycle_ns: how long after that until the slot was ready again or removed
+ * @lock_ns: how long the pool's lock was held, each time that a lease or a slot
+ *	coming or going took it
+ *
+ * ENOMEM.
+ *
+ * Everything is written and counts since the pool was made; it can be read after
+ * LWCG_DRAIN as well.  Numbers that change meanwhile need not be of one moment.
+ * Bucket i of a histogram counts times from 2^i up to but excluding 2^(i+1)
+ * nanoseconds; the first counts shorter ones too, the last longer ones.
+ */
+struct lwcg_stats {
+	__u32 size;
+	__u32 flags;
+	__u64 acquired;
+	__u64 acquire_eagain;
+	__u64 acquire_failed;
+	__u64 adopted;
+	__u64 orphaned;
+	__u64 released;
+	__u64 kills;
+	__u64 recycled;
+	__u64 retired;
+	__u64 refilled;
+	__u64 refill_failed;
+	__u64 trimmed;
+	__u64 acquire_ns[LWCG_HIST_BUCKETS];
+	__u64 release_ns[LWCG_HIST_BUCKETS];
+	__u64 recycle_ns[LWCG_HIST_BUCKETS];
+	__u64 lock_ns[LWCG_HIST_BUCKETS];
+};
+
 /* The structures' sizes in their first version, the least that is accepted. */
 #define LWCG_POOL_SIZE_V1    24
 #define LWCG_ACQUIRE_SIZE_V1 128
 #define LWCG_RELEASE_SIZE_V1 16
 #define LWCG_INFO_SIZE_V1    48
 #define LWCG_DRAIN_SIZE_V1   8
+#define LWCG_ADOPT_SIZE_V1   96
+#define LWCG_RESIZE_SIZE_V1  16
+#define LWCG_STATS_SIZE_V1   1128
 
 #endif /* _UAPI_LINUX_LWCG_H */
