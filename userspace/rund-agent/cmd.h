@@ -34,7 +34,9 @@ extern const struct ra_cmd ra_cmd_ps;
 extern const struct ra_cmd ra_cmd_kill;
 extern const struct ra_cmd ra_cmd_rm;
 extern const struct ra_cmd ra_cmd_logs;
+extern const struct ra_cmd ra_cmd_pool;
 extern const struct ra_cmd ra_cmd_check;
+extern const struct ra_cmd ra_cmd_trace;
 
 /**
  * ra_cmd_help() - print a subcommand's synopsis and help to standard output

@@ -15,7 +15,8 @@
 
 /* In the order of the overview. */
 static const struct ra_cmd *const cmds[] = {
-	&ra_cmd_launch, &ra_cmd_ps, &ra_cmd_kill, &ra_cmd_rm, &ra_cmd_logs, &ra_cmd_check,
+	&ra_cmd_launch, &ra_cmd_ps,   &ra_cmd_kill,  &ra_cmd_rm,
+	&ra_cmd_logs,	&ra_cmd_pool, &ra_cmd_check, &ra_cmd_trace,
 };
 
 #define NR_CMDS (sizeof(cmds) / sizeof(cmds[0]))

@@ -17,11 +17,13 @@
 #include "slot.h"
 #include "sweep.h"
 
-/* A monitor that was told to stop needs milliseconds; a loaded machine some seconds. */
+/*
+ * A monitor that was told to stop, or that has just ended its sandbox, needs
+ * milliseconds, and so does another agent that sweeps; on a loaded machine it is
+ * some seconds.
+ */
 #define STOP_TRIES   300
 #define STOP_WAIT_US 50000
-/* Another agent's sweep may hold a dead sandbox for a moment. */
-#define CLAIM_TRIES 20
 
 static int stop(const char *name)
 {
@@ -32,10 +34,10 @@ static int stop(const char *name)
 	return ra_ctl_call(name, req, err, sizeof(err));
 }
 
-/* Return: as ra_dir_claim(), after waiting up to @tries times for its owner to go. */
-static int claim(int base, const char *name, struct ra_dir *dir, int tries)
+/* Return: as ra_dir_claim(), after waiting for its owner to go. */
+static int claim(int base, const char *name, struct ra_dir *dir)
 {
-	int ret;
+	int tries = STOP_TRIES, ret;
 
 	while ((ret = ra_dir_claim(base, name, dir)) == -EBUSY && --tries > 0)
 		usleep(STOP_WAIT_US);
@@ -69,7 +71,7 @@ static int remove_one(int base, const char *name, bool force)
 	if (ret == -EBUSY) {
 		if (force)
 			stop(name);
-		ret = claim(base, name, &dir, force ? STOP_TRIES : CLAIM_TRIES);
+		ret = claim(base, name, &dir);
 		/* In the foreground it removes itself, which is what was asked for. */
 		if (force && ret == -ENOENT)
 			return 0;

@@ -26,8 +26,11 @@
  */
 #define PIDS_MAX 256
 
-/* How long another agent may take to clean up after a sandbox whose name we want. */
-#define SWEEP_TRIES   40
+/*
+ * How long another agent may take to clean up after a sandbox whose name we want:
+ * milliseconds, but on a loaded machine some seconds.
+ */
+#define SWEEP_TRIES   300
 #define SWEEP_WAIT_US 50000
 
 void ra_sandbox_init(struct ra_sandbox *sb, const struct ra_opts *o, int client)

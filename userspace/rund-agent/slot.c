@@ -20,14 +20,9 @@
 #include "lib/cleanup.h"
 #include "lib/io.h"
 #include "lib/log.h"
+#include "lwcgdev.h"
 
 #define CPU_PERIOD_US 100000 /* the kernel's own default */
-
-/*
- * Slots kept ready for agents that run one-shot: enough for a burst, and about
- * 100 KiB of kernel memory each.  $RUND_POOL_TARGET overrides.
- */
-#define POOL_TARGET 32
 
 /* An empty pool is being refilled meanwhile: 5 ms up to 100 ms, 10 s in all. */
 #define ACQUIRE_TRIES 110
@@ -46,33 +41,22 @@ const char *ra_slot_kind_name(enum ra_slot_kind kind)
 	return kind_names[kind];
 }
 
-static unsigned int pool_target(void)
-{
-	const char *env = getenv("RUND_POOL_TARGET");
-	long v = env ? strtol(env, NULL, 10) : 0;
-
-	return v > 0 && v <= LWCG_TARGET_MAX ? v : POOL_TARGET;
-}
-
+/*
+ * A pool that is there keeps its size, which an operator may have chosen, unless the
+ * environment asks for more.
+ */
 static int bind_pool(int dev, int parent)
 {
-	struct lwcg_info info = {.size = sizeof(info)};
-	struct lwcg_pool pool = {
-		.size = sizeof(pool),
-		.parent_fd = parent,
-		.target = pool_target(),
-	};
+	int ret = ra_lwcg_check(dev);
 
-	if (ioctl(dev, LWCG_INFO, &info))
-		return log_errno(-errno, "%s: LWCG_INFO: %m; load the lwcg.ko of this version",
-				 LWCG_DEVICE);
-	if (info.abi != LWCG_ABI_VERSION)
-		return log_errno(-EPROTO,
-				 "%s: ABI version %u, this agent knows %u; install the "
-				 "lwcg.ko of this version",
-				 LWCG_DEVICE, info.abi, LWCG_ABI_VERSION);
-	if (ioctl(dev, LWCG_POOL, &pool))
-		return log_errno(-errno, "%s: LWCG_POOL: %m; see the kernel log", LWCG_DEVICE);
+	if (ret)
+		return ret;
+	ret = getenv("RUND_POOL_TARGET") ? -ENOENT : ra_lwcg_bind_existing(dev, parent);
+	if (ret == -ENOENT)
+		ret = ra_lwcg_bind(dev, parent, ra_lwcg_target());
+	if (ret)
+		return log_errno(ret, "%s: LWCG_POOL: %s; see the kernel log", LWCG_DEVICE,
+				 strerror(-ret));
 	return 0;
 }
 
@@ -95,9 +79,9 @@ static int report_acquire(int err, const char *name)
 {
 	switch (err) {
 	case -EAGAIN:
-		return log_errno(err,
-				 "cgroup pool: no slot became ready; raise RUND_POOL_TARGET or "
-				 "see the kernel log");
+		return log_errno(
+			err, "cgroup pool: no slot became ready; see rund-agent pool status and "
+			     "the kernel log, or raise the target with rund-agent pool resize");
 	case -EEXIST:
 		return log_errno(err,
 				 "cgroup %s/%s: exists and is not a sandbox; remove it, or "

@@ -177,15 +177,15 @@ struct waiter {
 	struct pair control, out, err;
 	int grace_ms;
 	long took_ms;
+	struct timespec start;
 	pthread_t thread;
 };
 
 static void *wait_goodbye(void *arg)
 {
 	struct waiter *w = arg;
-	struct timespec a, b;
+	struct timespec a = w->start, b;
 
-	clock_gettime(CLOCK_MONOTONIC, &a);
 	goodbye(&w->control.link, w->out.link.fd, w->err.link.fd, w->grace_ms);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	w->took_ms = (b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000;
@@ -200,6 +200,8 @@ static void start_waiter(struct waiter *w, int grace_ms)
 	w->grace_ms = grace_ms;
 	shutdown(w->out.link.fd, SHUT_WR);
 	shutdown(w->err.link.fd, SHUT_WR);
+	/* here, as the thread may begin late */
+	clock_gettime(CLOCK_MONOTONIC, &w->start);
 	pthread_create(&w->thread, NULL, wait_goodbye, w);
 }
 

@@ -49,7 +49,7 @@ static int turn(struct pump *p, int ms)
 static void run(struct pump *p)
 {
 	while (!p->done)
-		assert_true(turn(p, 10000) > 0);
+		assert_true(turn(p, 120000) > 0);
 }
 
 #define BIG (8 << 20)

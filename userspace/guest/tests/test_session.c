@@ -33,10 +33,11 @@ struct host {
 	int guest_end[4], host_end[4]; /* by port, from RUND_PORT_CONTROL */
 	const char *input;
 	size_t input_len;
-	bool slow;    /* reads late */
-	bool hang_up; /* closes the control connection once started */
-	bool deaf;    /* closes stdout at once */
-	int signo;    /* sent once started */
+	bool slow;	   /* reads late */
+	bool hang_up;	   /* closes the control connection once started */
+	bool deaf;	   /* closes stdout at once */
+	int signo;	   /* sent once started, or later: */
+	const char *ready; /* when this has come on stdout */
 	char *out, *err;
 	size_t out_len, err_len;
 	bool started;
@@ -68,19 +69,22 @@ static void kill_rest(void *ctx)
 
 static const struct session_ops ops = {.open_stream = open_stream, .kill_rest = kill_rest};
 
-static void host_control(struct host *h)
+/* The first message, and what is to be done then.  Return: whether that is all. */
+static bool host_control(struct host *h)
 {
 	struct rund_msg m;
 
-	if (io_read_full(h->host_end[0], &m, sizeof(m)) != sizeof(m))
-		return;
-	h->started = m.type == RUND_MSG_STARTED && !m.len;
+	if (!h->started) {
+		if (io_read_full(h->host_end[0], &m, sizeof(m)) != sizeof(m))
+			return true;
+		h->started = m.type == RUND_MSG_STARTED && !m.len;
+	}
+	if (h->started && h->ready && !strstr(h->out, h->ready))
+		return false;
 	if (h->signo) {
 		struct rund_msg s = {RUND_MSG_SIGNAL, sizeof(struct rund_signal)};
 		struct rund_signal sig = {h->signo};
 
-		/* Let the command install its traps. */
-		usleep(300000);
 		io_write_full(h->host_end[0], &s, sizeof(s));
 		io_write_full(h->host_end[0], &sig, sizeof(sig));
 	}
@@ -88,6 +92,7 @@ static void host_control(struct host *h)
 		usleep(100000);
 		shutdown(h->host_end[0], SHUT_RDWR);
 	}
+	return true;
 }
 
 static bool host_out(int *fd, char *buf, size_t *len)
@@ -138,18 +143,19 @@ static void *host_main(void *arg)
 			{h->host_end[3], POLLIN},
 		};
 
-		if (poll(p, 4, 20000) <= 0)
+		if (h->started)
+			p[0].fd = -1;
+		if (poll(p, 4, 120000) <= 0)
 			break;
-		if (p[0].revents) {
-			host_control(h);
-			if (!h->hang_up)
-				close(h->host_end[0]);
-			h->host_end[0] = -1;
-		}
 		if (p[1].revents)
 			host_in(h, &sent);
 		if (p[2].revents)
 			host_out(&h->host_end[2], h->out, &h->out_len);
+		if (h->host_end[0] >= 0 && (p[0].revents || h->started) && host_control(h)) {
+			if (!h->hang_up)
+				close(h->host_end[0]);
+			h->host_end[0] = -1;
+		}
 		if (p[3].revents)
 			host_out(&h->host_end[3], h->err, &h->err_len);
 	}
@@ -450,7 +456,9 @@ static void test_orphans_are_reaped(void **state)
 	struct config cfg = {
 		.argv = ARGV("sh", "-c",
 			     "i=0; while [ $i -lt 20 ]; do (true &); i=$((i+1)); done; sleep 0.5;"
-			     "ps -o stat= --ppid $PPID | grep -c Z"),
+			     "while n=$(ps -o stat= --ppid $PPID | grep -c Z);"
+			     "      [ $n != 0 ] && [ $i -lt 600 ]; do sleep 0.1; i=$((i+1)); done;"
+			     "echo $n"),
 	};
 	struct host h = {0};
 
@@ -464,12 +472,13 @@ static void test_signal(void **state)
 {
 	struct config cfg = {
 		.argv = ARGV("sh", "-c",
-			     "trap 'echo caught; exit 5' TERM; while :; do sleep 0.05; done"),
+			     "trap 'echo caught; exit 5' TERM; echo ready;"
+			     "while :; do sleep 0.05; done"),
 	};
-	struct host h = {.signo = SIGTERM};
+	struct host h = {.signo = SIGTERM, .ready = "ready\n"};
 
 	assert_int_equal(run(&h, &cfg), 0);
-	assert_string_equal(h.out, "caught\n");
+	assert_string_equal(h.out, "ready\ncaught\n");
 	assert_int_equal(h.exit.code, 5);
 	host_end(&h);
 }
@@ -593,7 +602,7 @@ int main(void)
 	sigset_t set;
 
 	/* A hang is a failure, not a wait. */
-	alarm(300);
+	alarm(550);
 	/* The host's thread must not be the one that takes SIGCHLD. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);

@@ -158,10 +158,14 @@ static bool clean(void)
 	return !count(run_dir) && count(store) <= 1 && !cgroup_left();
 }
 
+/* How often to look for what surely happens, and how long to wait in between: a minute. */
+#define TRIES	2400
+#define WAIT_US 25000
+
 static void nothing_left(void)
 {
-	for (int i = 0; i < 200 && !clean(); i++)
-		usleep(50000);
+	for (int i = 0; i < TRIES && !clean(); i++)
+		usleep(WAIT_US);
 	assert_int_equal(count(run_dir), 0);
 	assert_true(count(store) <= 1);
 	assert_false(cgroup_left());
@@ -265,11 +269,11 @@ static pid_t await_part(const char *key)
 {
 	pid_t pid;
 
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < TRIES; i++) {
 		pid = part_of(key);
 		if (pid)
 			return pid;
-		usleep(25000);
+		usleep(WAIT_US);
 	}
 	fail_msg("no sandbox is running");
 	return 0;
@@ -286,8 +290,8 @@ static void start_sleeper(struct outcome *r)
 
 static void await_death(pid_t pid)
 {
-	for (int i = 0; i < 400 && !kill(pid, 0); i++)
-		usleep(25000);
+	for (int i = 0; i < TRIES && !kill(pid, 0); i++)
+		usleep(WAIT_US);
 	assert_int_equal(kill(pid, 0), -1);
 }
 
@@ -372,8 +376,8 @@ static void await_log(const char *line)
 {
 	char text[8192] = "";
 
-	for (int i = 0; i < 200 && !strstr(text, line); i++) {
-		usleep(25000);
+	for (int i = 0; i < TRIES && !strstr(text, line); i++) {
+		usleep(WAIT_US);
 		AGENT(logs, "box");
 		read_back("out", text, sizeof(text));
 	}
@@ -393,8 +397,8 @@ static void test_detached(void **state)
 	await_log("begin\n");
 	assert_int_equal(AGENT(rm, "box"), 1);
 	assert_int_equal(AGENT(kill, "-s", "USR1", "box"), 0);
-	for (int i = 0; i < 200 && part_of("vmm"); i++)
-		usleep(25000);
+	for (int i = 0; i < TRIES && part_of("vmm"); i++)
+		usleep(WAIT_US);
 	assert_int_equal(AGENT(ps, "--json"), 0);
 	read_back("out", text, sizeof(text));
 	assert_non_null(strstr(text, "\"exit_code\":9"));

@@ -58,27 +58,40 @@ static pid_t dead_process(void)
 	return pid;
 }
 
-/* Hold the sandbox for a while, as one that sweeps does, and remove it in the end. */
-static pid_t sweeper(int ms)
+/*
+ * Hold the sandbox as one that sweeps does, for a while or, with @go, until that ends,
+ * and remove it in the end.
+ */
+static pid_t sweeper(int ms, int *go)
 {
 	struct ra_dir dir = RA_DIR_NONE;
-	int base, p[2];
+	int base, p[2], hold[2];
 	pid_t pid;
 	char c;
 
 	assert_int_equal(pipe(p), 0);
+	assert_int_equal(pipe(hold), 0);
 	fflush(NULL);
 	pid = fork();
 	if (!pid) {
 		base = ra_rundir_open(false);
 		if (ra_dir_claim(base, "box", &dir) || write(p[1], "", 1) != 1)
 			_exit(1);
-		usleep(ms * 1000);
+		close(hold[1]);
+		if (go)
+			(void)!read(hold[0], &c, 1);
+		else
+			usleep(ms * 1000);
 		_exit(ra_dir_remove(base, "box", &dir) ? 1 : 0);
 	}
 	close(p[1]);
 	assert_int_equal(read(p[0], &c, 1), 1);
 	close(p[0]);
+	close(hold[0]);
+	if (go)
+		*go = hold[1];
+	else
+		close(hold[1]);
 	return pid;
 }
 
@@ -99,7 +112,7 @@ static void test_while_it_is_swept(void **state)
 	pid_t pid;
 
 	leave_sandbox(dead_process());
-	pid = sweeper(300);
+	pid = sweeper(300, NULL);
 	assert_int_equal(take_name(), -EIO);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -108,10 +121,12 @@ static void test_while_it_is_swept(void **state)
 static void test_alive(void **state)
 {
 	pid_t pid;
+	int go;
 
 	leave_sandbox(getpid());
-	pid = sweeper(300);
+	pid = sweeper(0, &go);
 	assert_int_equal(take_name(), -EEXIST);
+	close(go);
 	waitpid(pid, NULL, 0);
 }
 

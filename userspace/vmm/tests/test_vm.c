@@ -332,6 +332,6 @@ int main(void)
 	};
 
 	/* A lost kick would hang for ever. */
-	alarm(300);
+	alarm(550);
 	return cmocka_run_group_tests_name("vm", tests, NULL, NULL);
 }
