@@ -9,9 +9,9 @@
 
 STORE=/var/lib/rund
 CGROUPS=/sys/fs/cgroup/rund
-# Within which a guest surely does something.
-BOOT_LIMIT=120
-if ktap_slow; then BOOT_LIMIT=300; fi
+# Within which a guest surely does something, and what was ended is gone.
+BOOT_LIMIT=300 END_LIMIT=120
+if ktap_slow; then BOOT_LIMIT=500; fi
 SMALL=/run/rund-selftest-rootfs
 
 if [ ! -e /dev/lwcg ] && [ -r "${RUND_MODULE:-}" ]; then
@@ -93,7 +93,7 @@ is_clean() { [ -z "$(left_anything)" ]; }
 
 # The kernel ends what a killed agent held at its own pace: it gets a bounded time.
 nothing_left() {
-	wait_for "${1:-20}" is_clean || ktap_fail "left behind${2:+ after $2}: $(left_anything)"
+	wait_for "$END_LIMIT" is_clean || ktap_fail "left behind${1:+ after $1}: $(left_anything)"
 }
 
 # one_line TEXT: an error is one line with a remedy in it, so at least a clause long

@@ -26,7 +26,7 @@ test_parallel() {
 	done
 	expect_eq failures "$bad" ''
 	expect_eq "distinct random numbers" "$(tail -qn 1 "$TMP"/out* | sort -u | wc -l)" "$PARALLEL"
-	nothing_left 30
+	nothing_left
 }
 
 # Two launches of one name: one gets it, whatever the moment.
@@ -86,9 +86,9 @@ test_kill_at_random_moments() {
 		done
 		wait 2>/dev/null
 		# Nobody but its monitor may clean up here: no command of rund-agent before this.
-		wait_for 30 no_trace "vmm$i" || ktap_fail "left by a monitor whose VMM was killed:$at: $(left_anything)"
+		wait_for "$END_LIMIT" no_trace "vmm$i" || ktap_fail "left by a monitor whose VMM was killed:$at: $(left_anything)"
 		rund-agent ps >/dev/null 2>&1
-		nothing_left 30 "kills at$at"
+		nothing_left "kills at$at"
 	done
 	run launch -- echo alive
 	expect_eq "a launch after all that" "$out" alive
@@ -102,7 +102,7 @@ test_lost_monitor() {
 	wait_for "$BOOT_LIMIT" grep -q before /run/rund/lost/log || ktap_fail "no output"
 	vmm=$(field_of lost pid)
 	kill -KILL "$(monitor_of lost)"
-	wait_for 20 test ! -e "/proc/$vmm/exe" || ktap_fail "the VMM lives on"
+	wait_for "$END_LIMIT" test ! -e "/proc/$vmm/exe" || ktap_fail "the VMM lives on"
 	wait_for 20 test ! -e "$CGROUPS/lost" || rund-agent ps >/dev/null
 	expect_eq state "$(state_of lost)" lost
 	expect_match reason "$(field_of lost error)" 'monitor was killed'

@@ -268,7 +268,7 @@ test_every_step_can_fail() {
 			RUND_FAIL_STEP=$step run launch "$opt" --name failing -- true
 			expect_eq "status at $step" "$status" 125
 			expect_match "stderr at $step" "$err" "step $step: failed on purpose"
-			nothing_left 20 "$step $opt"
+			nothing_left "$step $opt"
 		done
 	done
 }

@@ -93,18 +93,18 @@ test_tty() {
 		send "tty; test -t 0 -a -t 1 -a -t 2 && echo is-a-\"\"tty\r"
 		want "/dev/pts/0.*is-a-tty.*/ # "
 		exec stty rows 33 columns 77 <$slave
-		send "sleep 1; stty size\r"
-		want "33 77.*/ # "
+		# The size goes another way than what is typed, and may come later.
+		send "until stty size | grep -x '33 77'; do sleep 0.2; done\r"
+		want "\n33 77\r\n.*/ # "
 		# What is typed before cat has the terminal is the shell's, in its mode.
-		send "echo begin; cat\r"
+		send "sh -c 'echo begin; exec cat'\r"
 		want "\nbegin\r\n"
-		sleep 2
 		send "line\r"
 		want "line\r\nline"
 		send "\003"
 		want "/ # "
-		send "sleep 500\r"
-		sleep 1
+		send "sh -c 'echo begin; exec sleep 500'\r"
+		want "\nbegin\r\n"
 		send "\003"
 		want "/ # "
 		send "echo \$((6*7)) \$TERM\r"

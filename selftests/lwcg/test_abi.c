@@ -6,6 +6,7 @@
 #include "lwcg_test.h"
 
 #include <linux/capability.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
@@ -14,8 +15,12 @@ static int test_sizes_are_frozen(void)
 	EXPECT_EQ(sizeof(struct lwcg_pool), LWCG_POOL_SIZE_V1);
 	EXPECT_EQ(sizeof(struct lwcg_acquire), LWCG_ACQUIRE_SIZE_V1);
 	EXPECT_EQ(sizeof(struct lwcg_release), LWCG_RELEASE_SIZE_V1);
-	EXPECT_EQ(sizeof(struct lwcg_info), LWCG_INFO_SIZE_V1);
+	/* it has grown since */
+	EXPECT_EQ(offsetof(struct lwcg_info, recycled), LWCG_INFO_SIZE_V1);
 	EXPECT_EQ(sizeof(struct lwcg_drain), LWCG_DRAIN_SIZE_V1);
+	EXPECT_EQ(sizeof(struct lwcg_adopt), LWCG_ADOPT_SIZE_V1);
+	EXPECT_EQ(sizeof(struct lwcg_resize), LWCG_RESIZE_SIZE_V1);
+	EXPECT_EQ(sizeof(struct lwcg_stats), LWCG_STATS_SIZE_V1);
 	return KTAP_PASS;
 }
 
@@ -67,19 +72,26 @@ static int test_unknown_ioctl(void)
 	return KTAP_PASS;
 }
 
-/* Each ioctl with the size of its argument. */
+/* Each ioctl with the size of its argument, now and at first, and its flags. */
 static const struct {
 	unsigned long cmd;
 	uint32_t size;
+	uint32_t size_v1;
+	uint32_t flags;
 } all[] = {
-	{LWCG_POOL, sizeof(struct lwcg_pool)},	     {LWCG_ACQUIRE, sizeof(struct lwcg_acquire)},
-	{LWCG_RELEASE, sizeof(struct lwcg_release)}, {LWCG_INFO, sizeof(struct lwcg_info)},
-	{LWCG_DRAIN, sizeof(struct lwcg_drain)},
+	{LWCG_POOL, sizeof(struct lwcg_pool), LWCG_POOL_SIZE_V1, LWCG_POOL_EXISTING},
+	{LWCG_ACQUIRE, sizeof(struct lwcg_acquire), LWCG_ACQUIRE_SIZE_V1, LWCG_ACQUIRE_PERSISTENT},
+	{LWCG_RELEASE, sizeof(struct lwcg_release), LWCG_RELEASE_SIZE_V1, 0},
+	{LWCG_INFO, sizeof(struct lwcg_info), LWCG_INFO_SIZE_V1, 0},
+	{LWCG_DRAIN, sizeof(struct lwcg_drain), LWCG_DRAIN_SIZE_V1, LWCG_DRAIN_ORPHANS},
+	{LWCG_ADOPT, sizeof(struct lwcg_adopt), LWCG_ADOPT_SIZE_V1, 0},
+	{LWCG_RESIZE, sizeof(struct lwcg_resize), LWCG_RESIZE_SIZE_V1, 0},
+	{LWCG_STATS, sizeof(struct lwcg_stats), LWCG_STATS_SIZE_V1, 0},
 };
 
 static int test_size_and_flags(void)
 {
-	uint32_t buf[2048], size, i;
+	uint32_t buf[2048], size, i, bit;
 	int dev = device_open_bound(1);
 
 	EXPECT(dev >= 0);
@@ -87,7 +99,7 @@ static int test_size_and_flags(void)
 		size = all[i].size;
 		memset(buf, 0, sizeof(buf));
 		EXPECT_EQ(xioctl(dev, all[i].cmd, buf), -EINVAL);
-		buf[0] = size - 1;
+		buf[0] = all[i].size_v1 - 1;
 		EXPECT_EQ(xioctl(dev, all[i].cmd, buf), -EINVAL);
 		buf[0] = 4097;
 		EXPECT_EQ(xioctl(dev, all[i].cmd, buf), -E2BIG);
@@ -99,10 +111,43 @@ static int test_size_and_flags(void)
 		EXPECT_EQ(xioctl(dev, all[i].cmd, buf), -E2BIG);
 		((char *)buf)[size + 7] = 0;
 		buf[0] = size;
-		buf[1] = 1;
-		EXPECT_EQ(xioctl(dev, all[i].cmd, buf), -EINVAL);
+		for (bit = 0; bit < 32; bit++) {
+			buf[1] = 1u << bit;
+			if (!(all[i].flags & buf[1]))
+				EXPECT_EQ(xioctl(dev, all[i].cmd, buf), -EINVAL);
+		}
 		EXPECT_EQ(xioctl(dev, all[i].cmd, NULL), -EFAULT);
 	}
+	close(dev);
+	return KTAP_PASS;
+}
+
+/* What is only written may hold anything, and is written as far as it is known. */
+static int test_results_are_overwritten(void)
+{
+	int dev = device_open_bound(1);
+	struct lwcg_info i;
+	struct {
+		struct lwcg_stats stats;
+		uint64_t future[4];
+	} s;
+
+	EXPECT(dev >= 0);
+	memset(&i, 0xa5, sizeof(i));
+	i.size = sizeof(i);
+	i.flags = 0;
+	EXPECT_EQ(xioctl(dev, LWCG_INFO, &i), 0);
+	EXPECT_EQ(i.orphans, 0);
+	memset(&s, 0xa5, sizeof(s));
+	memset(s.future, 0, sizeof(s.future));
+	s.stats.size = sizeof(s);
+	s.stats.flags = 0;
+	EXPECT_EQ(xioctl(dev, LWCG_STATS, &s), 0);
+	EXPECT_EQ(s.stats.size, sizeof(s));
+	EXPECT_EQ(s.stats.adopted, 0);
+	EXPECT_EQ(s.stats.acquire_ns[LWCG_HIST_BUCKETS - 1], 0);
+	s.future[3] = 1;
+	EXPECT_EQ(xioctl(dev, LWCG_STATS, &s), -E2BIG);
 	close(dev);
 	return KTAP_PASS;
 }
@@ -147,13 +192,14 @@ static int test_reserved_must_be_zero(void)
 {
 	struct lwcg_pool pool = {
 		.size = sizeof(pool), .parent_fd = parent_fd, .target = 1, .reserved = 1};
-	struct lwcg_info i = {.size = sizeof(i), .reserved = 1};
+	struct lwcg_adopt a = adopt_arg("reserved");
 	struct lwcg_acquire arg = acquire_arg("reserved");
 	int dev = device_open_bound(1);
 
 	arg.reserved = 1;
+	a.reserved = 1;
 	EXPECT_EQ(xioctl(dev, LWCG_POOL, &pool), -EINVAL);
-	EXPECT_EQ(xioctl(dev, LWCG_INFO, &i), -EINVAL);
+	EXPECT_EQ(adopt(dev, &a), -EINVAL);
 	EXPECT_EQ(acquire(dev, &arg), -EINVAL);
 	close(dev);
 	return KTAP_PASS;
@@ -162,11 +208,16 @@ static int test_reserved_must_be_zero(void)
 static int test_unbound(void)
 {
 	struct lwcg_acquire arg = acquire_arg("unbound");
+	struct lwcg_stats s = {.size = sizeof(s)};
+	struct lwcg_adopt a = adopt_arg("unbound");
 	int dev = device_open();
 
 	EXPECT_EQ(acquire(dev, &arg), -ENOTCONN);
 	EXPECT_EQ(release(dev, 1), -ENOTCONN);
 	EXPECT_EQ(drain(dev), -ENOTCONN);
+	EXPECT_EQ(adopt(dev, &a), -ENOTCONN);
+	EXPECT_EQ(resize(dev, 1, 0), -ENOTCONN);
+	EXPECT_EQ(xioctl(dev, LWCG_STATS, &s), -ENOTCONN);
 	close(dev);
 	return KTAP_PASS;
 }
@@ -190,6 +241,42 @@ static int test_pool_arguments(void)
 	close(file);
 	close(tmp);
 	close(dev);
+	return KTAP_PASS;
+}
+
+static int test_existing_pool(void)
+{
+	struct lwcg_pool arg = {.size = sizeof(arg), .flags = LWCG_POOL_EXISTING};
+	int dev = device_open(), other = device_open(), dir;
+
+	EXPECT_EQ(mkdirat(parent_fd, "existing", 0755), 0);
+	dir = openat(parent_fd, "existing", O_RDONLY | O_DIRECTORY);
+	EXPECT(dir >= 0);
+	EXPECT_EQ(pool_bind_existing(dev, dir), -ENOENT);
+	EXPECT_EQ(info(dev).target, 0);
+	EXPECT_EQ(pool_bind(dev, dir, 2, 0), 0);
+	EXPECT_EQ(pool_bind_existing(dev, dir), 0);
+	EXPECT_EQ(pool_bind_existing(other, dir), 0);
+	EXPECT_EQ(info(other).target, 2);
+	arg.parent_fd = dir;
+	arg.target = 1;
+	EXPECT_EQ(xioctl(other, LWCG_POOL, &arg), -EINVAL);
+	arg.target = 0;
+	arg.low_water = LWCG_TARGET_MAX + 1;
+	EXPECT_EQ(xioctl(other, LWCG_POOL, &arg), -EINVAL);
+	/* what exceeds the target counts as the target */
+	arg.low_water = LWCG_TARGET_MAX;
+	EXPECT_EQ(xioctl(other, LWCG_POOL, &arg), 0);
+	EXPECT_EQ(poll_events(other), 0);
+	EXPECT_EQ(drain(dev), 0);
+	EXPECT_EQ(pool_bind_existing(other, dir), -ESHUTDOWN);
+	close(other);
+	other = device_open();
+	EXPECT_EQ(pool_bind_existing(other, dir), -ENOENT);
+	close(other);
+	close(dir);
+	close(dev);
+	EXPECT_EQ(unlinkat(parent_fd, "existing", AT_REMOVEDIR), 0);
 	return KTAP_PASS;
 }
 
@@ -297,11 +384,13 @@ static int test_bad_names(void)
 	};
 	int dev = device_open_bound(1);
 	struct lwcg_acquire arg;
+	struct lwcg_adopt a;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		arg = acquire_arg(bad[i]);
-		if (acquire(dev, &arg) != -EINVAL) {
+		a = adopt_arg(bad[i]);
+		if (acquire(dev, &arg) != -EINVAL || adopt(dev, &a) != -EINVAL) {
 			ktap_diag("name '%s' was not refused", bad[i]);
 			return KTAP_FAIL;
 		}
@@ -380,11 +469,13 @@ int main(void)
 		T(test_open_needs_cap_sys_admin),
 		T(test_unknown_ioctl),
 		T(test_size_and_flags),
+		T(test_results_are_overwritten),
 		T(test_longer_argument_of_zeroes),
 		T(test_argument_at_page_end),
 		T(test_reserved_must_be_zero),
 		T(test_unbound),
 		T(test_pool_arguments),
+		T(test_existing_pool),
 		T(test_pool_of_removed_parent),
 		T(test_pool_of_other_parent),
 		T(test_pool_limits_of_parent),

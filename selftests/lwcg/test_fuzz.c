@@ -63,18 +63,21 @@ static void fill_acquire(struct fuzzer *f, struct lwcg_acquire *arg)
 /* One call, with up to two mistakes put into its argument. */
 static void one(struct fuzzer *f)
 {
-	static const uint32_t sizes[] = {LWCG_POOL_SIZE_V1, LWCG_ACQUIRE_SIZE_V1,
-					 LWCG_RELEASE_SIZE_V1, LWCG_INFO_SIZE_V1,
-					 LWCG_DRAIN_SIZE_V1};
+	static const uint32_t sizes[] = {
+		LWCG_POOL_SIZE_V1,  LWCG_ACQUIRE_SIZE_V1, LWCG_RELEASE_SIZE_V1, LWCG_INFO_SIZE_V1,
+		LWCG_DRAIN_SIZE_V1, LWCG_ADOPT_SIZE_V1,	  LWCG_RESIZE_SIZE_V1,	LWCG_STATS_SIZE_V1};
 	static __thread uint64_t last_id;
 	union {
 		struct lwcg_pool pool;
 		struct lwcg_acquire acquire;
 		struct lwcg_release release;
-		uint32_t words[64];
+		struct lwcg_adopt adopt;
+		struct lwcg_resize resize;
+		struct lwcg_stats stats;
+		uint32_t words[512];
 	} arg = {0};
 	/* acquire and release most of the time, drain rarely */
-	static const int nrs[] = {0, 1, 1, 1, 1, 2, 2, 2, 3, 3};
+	static const int nrs[] = {0, 1, 1, 1, 1, 2, 2, 2, 3, 5, 5, 6, 7};
 	int nr = rnd(f) % 512 ? nrs[rnd(f) % ARRAY_SIZE(nrs)] : 4, ret;
 
 	switch (nr) {
@@ -82,12 +85,24 @@ static void one(struct fuzzer *f)
 		arg.pool.parent_fd = rnd(f) % 8 ? parent_fd : (int)(rnd(f) % 64);
 		arg.pool.target = rnd(f) % 12;
 		arg.pool.low_water = rnd(f) % 4;
+		arg.pool.flags = rnd(f) % 8 ? 0 : LWCG_POOL_EXISTING;
 		break;
 	case 1:
 		fill_acquire(f, &arg.acquire);
+		arg.acquire.flags = rnd(f) % 2 ? 0 : LWCG_ACQUIRE_PERSISTENT;
 		break;
 	case 2:
 		arg.release.slot_id = rnd(f) % 4 ? last_id : rnd(f) % (last_id + 8);
+		break;
+	case 4:
+		arg.words[1] = rnd(f) % 2 ? 0 : LWCG_DRAIN_ORPHANS;
+		break;
+	case 5:
+		snprintf(arg.adopt.name, sizeof(arg.adopt.name), "f%d", (int)(rnd(f) % 16));
+		break;
+	case 6:
+		arg.resize.target = rnd(f) % 12;
+		arg.resize.low_water = rnd(f) % 4;
 		break;
 	}
 	arg.words[0] = sizes[nr];
@@ -101,14 +116,33 @@ static void one(struct fuzzer *f)
 		last_id = arg.acquire.slot_id;
 		close(arg.acquire.dir_fd);
 	}
+	if (nr == 5 && !ret) {
+		last_id = arg.adopt.slot_id;
+		close(arg.adopt.dir_fd);
+	}
+}
+
+/* Put another open file in the place of one: its leases end or become orphans. */
+static void reopen(struct fuzzer *f)
+{
+	int dev = device_open();
+
+	if (dev < 0)
+		return;
+	if (!pool_bind(dev, parent_fd, 1 + rnd(f) % 8, 0))
+		dup3(dev, files[rnd(f) % FILES], O_CLOEXEC);
+	close(dev);
 }
 
 static void *fuzz(void *data)
 {
 	struct fuzzer *f = data;
 
-	while (f->done < count_per_thread)
+	while (f->done < count_per_thread) {
 		one(f);
+		if (rnd(f) % 1024 == 0)
+			reopen(f);
+	}
 	return NULL;
 }
 
@@ -117,6 +151,7 @@ static int test_random_ioctls(void)
 	unsigned long total = 0, succeeded = 0;
 	struct fuzzer fuzzers[THREADS] = {0};
 	uint64_t seed = now_ms();
+	struct lwcg_stats s;
 	int i, dev;
 
 	count_per_thread = (ktap_slow() ? 100000 : 1000000) / THREADS;
@@ -143,9 +178,12 @@ static int test_random_ioctls(void)
 	EXPECT(succeeded > total / 20);
 	dev = device_open_bound(4);
 	EXPECT(dev >= 0);
-	EXPECT(WAIT_FOR(info(dev).leased == 0 && info(dev).recycling == 0));
-	EXPECT(WAIT_FOR(info(dev).ready >= info(dev).target));
-	EXPECT_EQ(drain(dev), 0);
+	EXPECT(WAIT_FOR(info(dev).leased == info(dev).orphans && info(dev).recycling == 0));
+	EXPECT(WAIT_FOR(is_filled(dev, info(dev).target)));
+	s = stats(dev);
+	EXPECT_EQ(s.acquired - s.released, info(dev).orphans);
+	EXPECT_EQ(s.orphaned - s.adopted >= info(dev).orphans, 1);
+	EXPECT_EQ(drain_orphans(dev), 0);
 	close(dev);
 	EXPECT(WAIT_FOR(strstr(read_at(parent_fd, "cgroup.stat"), "nr_descendants 0") != NULL));
 	return KTAP_PASS;

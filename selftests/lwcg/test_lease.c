@@ -60,6 +60,8 @@ static int test_cached_names_follow(void)
 
 	for (round = 0; round < 3; round++) {
 		EXPECT(WAIT_FOR(info(dev).ready >= info(dev).target && !info(dev).recycling));
+		/* or the next one might not have been there to be looked up */
+		EXPECT(refill_stop(dev));
 		EXPECT(!exists_at(parent_fd, "cached"));
 		n = look_up_ready(ids, names);
 		EXPECT_EQ(acquire(dev, &arg), 0);
@@ -71,6 +73,7 @@ static int test_cached_names_follow(void)
 		EXPECT_EQ(release(dev, arg.slot_id), 0);
 		EXPECT(!exists_at(parent_fd, "cached"));
 		EXPECT(!exists_at(parent_fd, "cached/cgroup.procs"));
+		EXPECT(refill_go());
 		close(arg.dir_fd);
 	}
 	close(dev);
@@ -151,13 +154,17 @@ static int test_name_taken(void)
 {
 	struct lwcg_acquire arg = acquire_arg("taken"), second = acquire_arg("taken");
 	int dev = device_open_bound(2);
+	uint32_t ready;
 
 	EXPECT_EQ(acquire_wait(dev, &arg), 0);
-	EXPECT(WAIT_FOR(info(dev).ready == 2));
+	EXPECT(WAIT_FOR(info(dev).ready >= 2 && !info(dev).recycling));
+	EXPECT(refill_stop(dev));
+	ready = info(dev).ready;
 	EXPECT_EQ(acquire(dev, &second), -EEXIST);
 	/* the slot went back untouched */
-	EXPECT_EQ(info(dev).ready, 2);
+	EXPECT_EQ(info(dev).ready, ready);
 	EXPECT_EQ(info(dev).leased, 1);
+	EXPECT(refill_go());
 	/* a directory that somebody else made counts as well */
 	EXPECT_EQ(mkdirat(parent_fd, "foreign", 0755), 0);
 	second = acquire_arg("foreign");
@@ -193,11 +200,11 @@ static int test_release_kills(void)
 {
 	struct lwcg_acquire arg = acquire_arg("killed");
 	int dev = device_open_bound(1), status;
-	uint64_t retired;
+	uint64_t before;
 	pid_t pid;
 
 	EXPECT(WAIT_FOR(info(dev).recycling == 0));
-	retired = info(dev).retired;
+	before = ended(dev);
 	EXPECT_EQ(acquire_wait(dev, &arg), 0);
 	pid = sleeper_in(arg.dir_fd);
 	EXPECT(pid > 0);
@@ -206,7 +213,7 @@ static int test_release_kills(void)
 	status = reap(pid);
 	EXPECT(WIFSIGNALED(status));
 	EXPECT_EQ(WTERMSIG(status), SIGKILL);
-	EXPECT(WAIT_FOR(info(dev).retired == retired + 1));
+	EXPECT(WAIT_FOR(ended(dev) == before + 1));
 	EXPECT(WAIT_FOR(info(dev).recycling == 0));
 	/* the old descriptor leads nowhere */
 	EXPECT(!exists_at(arg.dir_fd, "cgroup.procs"));
@@ -357,7 +364,7 @@ static int test_two_openers_share_a_pool(void)
 	EXPECT_EQ(info(one).target, 4);
 	EXPECT_EQ(pool_bind(one, parent_fd, 1, 0), 0);
 	EXPECT_EQ(info(two).target, 4);
-	EXPECT_EQ(info(one).ready, 4);
+	EXPECT(info(one).ready >= 4);
 	EXPECT_EQ(acquire(one, &a), 0);
 	EXPECT_EQ(acquire(two, &b), 0);
 	EXPECT(a.slot_id != b.slot_id);

@@ -14,8 +14,8 @@ static int open_ready(int dev, char *name, size_t size)
 	int fd = -ENOENT;
 	DIR *dir;
 
-	/* slots of earlier tests have such names too while they are being removed */
-	if (!WAIT_FOR(info(dev).recycling == 0 && info(dev).ready > 0))
+	/* slots that nobody wants any more have such names too while they are being removed */
+	if (!WAIT_FOR(info(dev).recycling == 0 && info(dev).ready > 0) || !refill_stop(dev))
 		return -ETIMEDOUT;
 	dir = fdopendir(openat(parent_fd, ".", O_RDONLY | O_DIRECTORY));
 	while (dir && fd < 0 && (de = readdir(dir))) {
@@ -26,7 +26,7 @@ static int open_ready(int dev, char *name, size_t size)
 	}
 	if (dir)
 		closedir(dir);
-	return fd;
+	return refill_go() ? fd : -EIO;
 }
 
 static int unlink_dir(int dir, const char *name)

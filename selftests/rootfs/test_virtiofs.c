@@ -554,7 +554,7 @@ static void make_bulk(int top)
 
 static int vmm_exits_clean(void)
 {
-	int st = vm_wait(&vm, 60);
+	int st = vm_wait(&vm, 180);
 
 	EXPECT(WIFEXITED(st));
 	EXPECT_EQ(WEXITSTATUS(st), 0);
@@ -597,7 +597,7 @@ int main(void)
 	hash_before = hash_tree(share);
 	results = vm_listen(&vm, VM_PORT_RESULTS);
 	vm_start(&vm, share, cmdline);
-	vm_relay(&vm, results, 300);
+	vm_relay(&vm, results, 500);
 	return vm_finish(&vm, guest_tests, ARRAY_SIZE(guest_tests), host_tests,
 			 ARRAY_SIZE(host_tests));
 }

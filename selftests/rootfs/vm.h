@@ -48,8 +48,15 @@ static inline double vm_now(void)
 static inline int vm_guest_connect(unsigned int cid, unsigned int port)
 {
 	struct sockaddr_vm sa = {.svm_family = AF_VSOCK, .svm_cid = cid, .svm_port = port};
+	/* The default of 2 s is short for a machine emulated on a busy one. */
+	struct timeval patience = {.tv_sec = 60};
 	int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	if (fd >= 0 &&
+	    setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &patience, sizeof(patience))) {
+		close(fd);
+		return -1;
+	}
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof(sa))) {
 		int err = errno;
 

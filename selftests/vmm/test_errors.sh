@@ -13,7 +13,7 @@ set -u
 fails() {
 	local want=$1
 	shift
-	run timeout -k 5 30 "$VMM" "$@"
+	run timeout -k 5 "$LIMIT" "$VMM" "$@"
 	expect_eq "exit status" "$status" 1
 	expect_eq "lines on stderr" "$(printf '%s\n' "$err" | wc -l)" 1
 	expect_match "message" "$err" "^rund-vmm: error: .*$want"
