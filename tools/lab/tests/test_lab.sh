@@ -5,8 +5,9 @@
 . "$(dirname "$0")/../../../selftests/lib/ktap.sh"
 lab=$(dirname "$0")/../rund-lab
 
-left() { pgrep -f "rund_job=$TMP/rund-lab" >/dev/null || compgen -G "$TMP/rund-lab.*" >/dev/null; }
-lab() { TMPDIR=$TMP "$lab" --timeout 120 "$@"; }
+runs() { pgrep -f "rund_job=$TMP/rund-lab" >/dev/null; }
+left() { runs || compgen -G "$TMP/rund-lab.*" >/dev/null; }
+lab() { TMPDIR=$TMP "$lab" --timeout 600 "$@"; }
 
 test_status_and_streams() {
 	# shellcheck disable=SC2016
@@ -37,6 +38,12 @@ test_emulated_cpu_0_runs_no_process() {
 		cat /sys/devices/system/cpu/isolated; sed -n "s/^Cpus_allowed_list:\t//p" /proc/self/status; nproc'
 	expect_eq status "$status" 0
 	[ "$out" = native ] || expect_eq "isolated, allowed, number" "$out" "$(printf '0\n1-2\n2')"
+}
+
+test_all_cpus_keeps_none_back() {
+	run lab --cpus 2 --all-cpus -- bash -c 'cat /sys/devices/system/cpu/isolated; nproc'
+	expect_eq status "$status" 0
+	expect_eq "isolated, number" "$out" "$(printf '\n2')"
 }
 
 test_machine_is_not_written() {
@@ -70,13 +77,13 @@ test_time_limit_ends_qemu() {
 }
 
 test_interrupt_leaves_nothing() {
-	TMPDIR=$TMP setsid --fork bash -c 'trap - INT; exec "$@"' _ "$lab" --timeout 100 -- sleep 600 \
+	TMPDIR=$TMP setsid --fork bash -c 'trap - INT; exec "$@"' _ "$lab" --timeout 1000 -- sleep 600 \
 		>/dev/null 2>&1 </dev/null
-	wait_for 20 left || ktap_fail "the lab did not start"
+	wait_for 120 runs || ktap_fail "the lab did not start"
 	sleep 1
-	pkill -INT -f -- "$lab --timeout 100" || ktap_fail "the lab is gone already"
+	pkill -INT -f -- "$lab --timeout 1000" || ktap_fail "the lab is gone already"
 	gone() { ! left; }
-	wait_for 20 gone || ktap_fail "QEMU or the job directory is left"
+	wait_for 120 gone || ktap_fail "QEMU or the job directory is left"
 }
 
 test_bad_usage() {
@@ -85,6 +92,9 @@ test_bad_usage() {
 	run "$lab"
 	expect_eq status "$status" 125
 	expect_match stderr "$err" "no command given"
+	run "$lab" --flavour nosuch -- true
+	expect_eq status "$status" 125
+	expect_match stderr "$err" "nosuch/bzImage not found; run .make kernel-nosuch. first"
 	run "$lab" --cpus none -- true
 	expect_eq status "$status" 125
 	expect_match stderr "$err" "--cpus none: not a number of CPUs; "
