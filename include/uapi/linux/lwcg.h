@@ -7,8 +7,9 @@
  *   pool    A stock of empty cgroups ("slots") below one parent cgroup, which
  *           must be a directory of the cgroup v2 hierarchy.  There is at most
  *           one pool a parent.  Background workers keep about @target slots
- *           ready: they make new ones when a quarter is missing, and keep up to
- *           twice @target of those that come back from their leases.
+ *           ready: they make new ones when a quarter is neither ready nor on its
+ *           way back from a lease, or when no more than an eighth is ready, and
+ *           keep up to twice @target of those that come back.
  *   slot    A cgroup owned by the pool.  While it is ready its directory is
  *           named ".lwcg-<number>", every write to its files and every attempt
  *           to put a process into it fails with EBUSY.  Ready or leased,
@@ -26,7 +27,8 @@
  *
  * When a lease ends, the name is free again at once, and everything in the
  * cgroup is being killed.  When nothing is left that belonged to the tenant, the
- * slot is recycled in the background: it gets a new directory, with another
+ * slot is recycled in the background, at the latest about a second later if there
+ * are launches all the time: it gets a new directory, with another
  * cgroup id, and every controller file is as mkdir(2) would have made it; what
  * the tenant left open returns ENODEV.  A slot of which something is still in use
  * after about four seconds, or to which something was done that cannot be undone,
