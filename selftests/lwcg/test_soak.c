@@ -128,27 +128,42 @@ static unsigned long nr_leases(void)
 	return n ? strtoul(n, NULL, 0) : ktap_slow() ? 100 : 2000;
 }
 
-static int test_leases_leave_nothing(void)
+/* @n leases; returns 1 if something has grown meanwhile, 0, or -1 on failure. */
+static int round_grows(int dev, unsigned long n)
 {
-	int dev = device_open_bound(32), i, more = -1;
-	unsigned long n = nr_leases();
 	struct sample before, after;
-	bool ok;
+	int i, more = -1, ret = 0;
 
-	/* caches and free lists reach their working size: that of the longest burst */
-	EXPECT_EQ(soak(dev, n < 5000 ? n : 5000, false), 0);
-	EXPECT(settle(dev));
+	if (!settle(dev))
+		return -1;
 	before = sample();
-	EXPECT_EQ(soak(dev, n, false), 0);
-	EXPECT(settle(dev));
-	ok = WAIT_FOR(is_level(dev) && (more = grown(&before)) < 0);
-	if (more >= 0)
+	if (soak(dev, n, false) || !settle(dev))
+		return -1;
+	if (!WAIT_FOR(is_level(dev) && (more = grown(&before)) < 0))
+		ret = more < 0 ? -1 : 1;
+	if (ret > 0)
 		ktap_diag("%s has grown", metrics[more].name);
 	after = sample();
 	for (i = 0; i < NR_METRICS; i++)
 		ktap_diag("%lu leases: %s %ld before, %ld after%s", n, metrics[i].name, before.v[i],
 			  after.v[i], is_watched(i) ? "" : " (not watched here)");
-	EXPECT(ok);
+	return ret;
+}
+
+/*
+ * What leaks does so in every round.  What grows in one only is a cache, or a free list
+ * with holes, that reaches the size of the longest burst that there has been.
+ */
+static int test_leases_leave_nothing(void)
+{
+	int dev = device_open_bound(32), rounds = 0, ret;
+	unsigned long n = nr_leases();
+
+	EXPECT_EQ(soak(dev, n < 5000 ? n : 5000, false), 0);
+	do {
+		ret = round_grows(dev, n);
+	} while (ret > 0 && ++rounds < 3);
+	EXPECT_EQ(ret, 0);
 	close(dev);
 	return KTAP_PASS;
 }
