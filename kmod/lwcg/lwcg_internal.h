@@ -52,6 +52,7 @@
 
 struct client;
 struct cred;
+struct dentry;
 struct file;
 
 /* What a pool counts on each CPU; the rest of struct lwcg_stats is in struct pool. */
@@ -199,6 +200,8 @@ enum slot_state {
  * @by_name: in pool->names while leased and @persistent
  * @client: who holds a lease that is @persistent, NULL for an orphan; under
  *	pool->lock
+ * @dir: the directory of its life, opened in advance; the lease takes it.  NULL then
+ * @dentry: of the same directory: what the kernel has cached of it goes with it
  * @limits: what its control files say, if @limits_known and nobody but the pool has
  *	touched them: cgroup_pool_changes() is still @changes
  * @changes: see @limits
@@ -221,6 +224,8 @@ struct slot {
 	bool persistent;
 	struct rb_node by_name;
 	struct client *client;
+	struct file *dir;
+	struct dentry *dentry;
 	struct limits limits;
 	unsigned long changes;
 	bool limits_known;
@@ -322,6 +327,7 @@ void lwcg_stats_read(struct pool *pool, struct lwcg_stats *stats);
 
 struct slot *lwcg_slot_create(struct pool *pool);
 void lwcg_slot_destroy(struct slot *slot);
+int lwcg_slot_close(struct slot *slot);
 int lwcg_slot_renew(struct slot *slot);
 struct file *lwcg_slot_open(const struct slot *slot, const char *name);
 struct file *lwcg_slot_lease(struct slot *slot, const struct lwcg_acquire *arg);

@@ -178,7 +178,7 @@ static void close_emptied(struct pool *pool)
 			break;
 		list_move_tail(&slot->list, &pool->waiting);
 		slot->state = SLOT_CLOSED;
-		ret = cgroup_pool_close(&slot->member);
+		ret = lwcg_slot_close(slot);
 		if (ret)
 			retire(slot, ret);
 		else

@@ -58,84 +58,6 @@ static int slot_create_cgroup(struct slot *slot)
 }
 
 /**
- * lwcg_slot_create() - make a slot and its cgroup
- * @pool: the pool that it will belong to; the caller adds it there
- *
- * Context: Process context, takes cgroup_mutex.
- * Return: the slot, or an ERR_PTR() as of cgroup_pool_create(), -EROFS.
- */
-struct slot *lwcg_slot_create(struct pool *pool)
-{
-	unsigned long changes = cgroup_pool_changes();
-	struct slot *slot;
-	int ret;
-
-	slot = kzalloc(sizeof(*slot), GFP_KERNEL);
-	if (!slot)
-		return ERR_PTR(-ENOMEM);
-
-	slot->member.emptied = slot_emptied;
-	slot->pool = pool;
-	slot->id = atomic64_inc_return(&last_id);
-	INIT_LIST_HEAD(&slot->list);
-	RB_CLEAR_NODE(&slot->node);
-
-	ret = slot_create_cgroup(slot);
-	if (ret) {
-		kfree(slot);
-		return ERR_PTR(ret);
-	}
-	lwcg_limits_expect(slot, changes);
-	return slot;
-}
-
-/**
- * lwcg_slot_destroy() - remove a slot and its cgroup
- * @slot: a slot that is on no list and has no processes
- *
- * Context: Process context, takes cgroup_mutex.
- */
-void lwcg_slot_destroy(struct slot *slot)
-{
-	/* there are neither processes nor children; nothing else is an error */
-	WARN_ON_ONCE(cgroup_pool_destroy(&slot->member));
-	kfree(slot);
-}
-
-/**
- * lwcg_slot_renew() - begin the next life of a slot, under another name and id
- * @slot: a slot that was taken back, is empty and closed
- *
- * Context: Process context, does not take cgroup_mutex.
- * Return: 0, or an error of cgroup_pool_renew(), or -EROFS.
- */
-int lwcg_slot_renew(struct slot *slot)
-{
-	unsigned long changes = cgroup_pool_changes();
-	struct pool *pool = slot->pool;
-	char name[READY_NAME_MAX];
-	const struct cred *old;
-	u64 lease = slot->id;
-	int ret;
-
-	ret = mnt_want_write(pool->dir.mnt);
-	if (ret)
-		return ret;
-
-	slot->id = atomic64_inc_return(&last_id);
-	slot_ready_name(slot, name);
-	old = override_creds(pool->cred);
-	ret = cgroup_pool_renew(&slot->member, name);
-	revert_creds(old);
-	mnt_drop_write(pool->dir.mnt);
-	if (ret)
-		slot->id = lease;
-	else
-		lwcg_limits_expect(slot, changes);
-	return ret;
-}
-
-/**
  * lwcg_slot_open() - open the directory of a leased slot, whatever is mounted there
  * @slot: the slot
  * @name: its name
@@ -161,6 +83,149 @@ struct file *lwcg_slot_open(const struct slot *slot, const char *name)
 	return file;
 }
 
+/* The directory is gone or about to go: keep nothing of it in the caches. */
+static void slot_forget_dir(struct slot *slot)
+{
+	/* at once: the pool has the mount, so that this is not its last reference */
+	if (slot->dir)
+		__fput_sync(slot->dir);
+	slot->dir = NULL;
+	if (slot->dentry) {
+		d_drop(slot->dentry);
+		dput(slot->dentry);
+	}
+	slot->dentry = NULL;
+}
+
+/*
+ * Open the directory of a new life, so that a launch need not: it would have to look
+ * the name up, for which the parent's inode is locked, and to make an inode, a
+ * dentry and a file.  Whoever leases the slot gets the file.
+ */
+static int slot_open_ahead(struct slot *slot)
+{
+	char name[READY_NAME_MAX];
+	const struct cred *old;
+	struct file *dir;
+
+	slot_ready_name(slot, name);
+	old = override_creds(slot->pool->cred);
+	dir = lwcg_slot_open(slot, name);
+	revert_creds(old);
+	if (IS_ERR(dir))
+		return PTR_ERR(dir);
+
+	slot->dir = dir;
+	slot->dentry = dget(file_dentry(dir));
+	return 0;
+}
+
+/**
+ * lwcg_slot_create() - make a slot and its cgroup
+ * @pool: the pool that it will belong to; the caller adds it there
+ *
+ * Context: Process context, takes cgroup_mutex.
+ * Return: the slot, or an ERR_PTR() as of cgroup_pool_create() and lwcg_slot_open(),
+ * -EROFS.
+ */
+struct slot *lwcg_slot_create(struct pool *pool)
+{
+	unsigned long changes = cgroup_pool_changes();
+	struct slot *slot;
+	int ret;
+
+	slot = kzalloc(sizeof(*slot), GFP_KERNEL);
+	if (!slot)
+		return ERR_PTR(-ENOMEM);
+
+	slot->member.emptied = slot_emptied;
+	slot->pool = pool;
+	slot->id = atomic64_inc_return(&last_id);
+	INIT_LIST_HEAD(&slot->list);
+	RB_CLEAR_NODE(&slot->node);
+
+	ret = slot_create_cgroup(slot);
+	if (ret) {
+		kfree(slot);
+		return ERR_PTR(ret);
+	}
+	ret = slot_open_ahead(slot);
+	if (ret) {
+		lwcg_slot_destroy(slot);
+		return ERR_PTR(ret);
+	}
+	lwcg_limits_expect(slot, changes);
+	return slot;
+}
+
+/**
+ * lwcg_slot_destroy() - remove a slot and its cgroup
+ * @slot: a slot that is on no list and has no processes
+ *
+ * Context: Process context, takes cgroup_mutex.
+ */
+void lwcg_slot_destroy(struct slot *slot)
+{
+	/* there are neither processes nor children; nothing else is an error */
+	WARN_ON_ONCE(cgroup_pool_destroy(&slot->member));
+	slot_forget_dir(slot);
+	kfree(slot);
+}
+
+/**
+ * lwcg_slot_close() - end the life that a slot is known by
+ * @slot: a slot that was taken back and is empty
+ *
+ * Context: Process context, does not take cgroup_mutex.
+ * Return: 0 or an error of cgroup_pool_close().
+ */
+int lwcg_slot_close(struct slot *slot)
+{
+	int ret = cgroup_pool_close(&slot->member);
+
+	if (!ret)
+		slot_forget_dir(slot);
+	return ret;
+}
+
+/**
+ * lwcg_slot_renew() - begin the next life of a slot, under another name and id
+ * @slot: a slot that was taken back, is empty and closed
+ *
+ * Context: Process context, does not take cgroup_mutex.
+ * Return: 0, or -EAGAIN of cgroup_pool_renew(): try again.  After any other error, one
+ * of cgroup_pool_renew() or lwcg_slot_open() or -EROFS, it has to be removed.
+ */
+int lwcg_slot_renew(struct slot *slot)
+{
+	unsigned long changes = cgroup_pool_changes();
+	struct pool *pool = slot->pool;
+	char name[READY_NAME_MAX];
+	const struct cred *old;
+	u64 lease = slot->id;
+	int ret;
+
+	ret = mnt_want_write(pool->dir.mnt);
+	if (ret)
+		return ret;
+
+	slot->id = atomic64_inc_return(&last_id);
+	slot_ready_name(slot, name);
+	old = override_creds(pool->cred);
+	ret = cgroup_pool_renew(&slot->member, name);
+	revert_creds(old);
+	mnt_drop_write(pool->dir.mnt);
+	if (ret) {
+		slot->id = lease;
+		return ret;
+	}
+
+	ret = slot_open_ahead(slot);
+	if (!ret)
+		lwcg_limits_expect(slot, changes);
+	return ret;
+}
+
 /**
  * lwcg_slot_lease() - turn a slot popped from its pool into a tenant's cgroup
  * @slot: the slot
@@ -168,9 +233,9 @@ struct file *lwcg_slot_open(const struct slot *slot, const char *name)
  *
  * On error the slot is back in the pool, or recycled when it was changed.
  *
- * Context: Process context, does not take cgroup_mutex.
+ * Context: Process context, does not take cgroup_mutex nor the parent's inode lock.
  * Return: the cgroup's open directory, or an ERR_PTR(): -EEXIST if the name is
- * taken, and as of lwcg_limits_apply() and lwcg_slot_open().
+ * taken, and as of lwcg_limits_apply().
  */
 struct file *lwcg_slot_lease(struct slot *slot, const struct lwcg_acquire *arg)
 {
@@ -187,19 +252,14 @@ struct file *lwcg_slot_lease(struct slot *slot, const struct lwcg_acquire *arg)
 	ret = lwcg_limits_apply(slot, &limits);
 	cgroup_pool_lease(&slot->member);
 	lwcg_pool_refill(slot->pool);
-	if (ret)
-		goto err_recycle;
-
-	dir = lwcg_slot_open(slot, arg->name);
-	if (IS_ERR(dir)) {
-		ret = PTR_ERR(dir);
-		goto err_recycle;
+	if (ret) {
+		lwcg_slot_recycle(slot);
+		return ERR_PTR(ret);
 	}
-	return dir;
 
-err_recycle:
-	lwcg_slot_recycle(slot);
-	return ERR_PTR(ret);
+	dir = slot->dir;
+	slot->dir = NULL;
+	return dir;
 }
 
 /**

@@ -203,10 +203,11 @@ static int test_launch_while_cgroup_mutex_is_held(void)
 	if (ret == -ENOENT && !ktap_slow())
 		return ktap_skip("only a kernel with CONFIG_PROVE_RCU exports cgroup_mutex");
 	EXPECT_EQ(ret, 0);
-	/* The counter-proof that it is held; elsewhere, as mkdir(2) locks its directory. */
+	/* The counter-proof that it is held; and it keeps the parent's inode locked. */
 	maker = fork();
 	if (!maker)
-		_exit(mkdir(CGROUP_ROOT "/lwcg-hindered", 0755) ? 1 : 0);
+		_exit(mkdirat(parent_fd, "hindered", 0755) ? 1 : 0);
+	sleep_ms(200);
 	failed = launch_and_release(dev, &arg);
 	sleep_ms(200);
 	blocked = waitpid(maker, NULL, WNOHANG);
@@ -215,7 +216,7 @@ static int test_launch_while_cgroup_mutex_is_held(void)
 	EXPECT_EQ(failed, 0);
 	EXPECT_EQ(blocked, 0);
 	EXPECT_EQ(reap(maker), 0);
-	EXPECT_EQ(rmdir(CGROUP_ROOT "/lwcg-hindered"), 0);
+	EXPECT_EQ(unlinkat(parent_fd, "hindered", AT_REMOVEDIR), 0);
 	EXPECT(WAIT_FOR(info(dev).leased == 0 && info(dev).recycling == 0));
 	close(dev);
 	return KTAP_PASS;

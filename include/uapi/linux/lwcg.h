@@ -179,7 +179,8 @@ struct lwcg_pool {
  * @slot_id: written: names the lease in LWCG_RELEASE; never used twice
  * @cgroup_id: written: the cgroup's id (inode number of the directory)
  * @dir_fd: written: the directory, O_RDONLY|O_CLOEXEC, for openat(2) and
- *	clone3(2) with CLONE_INTO_CGROUP
+ *	clone3(2) with CLONE_INTO_CGROUP.  It was opened before the slot had this
+ *	name: until somebody looks @name up, /proc/<pid>/fd shows the ready slot's
  * @reserved: zero
  *
  * Where the memory controller is enabled, memory.oom.group is set to 1: running
@@ -190,7 +191,7 @@ struct lwcg_pool {
  * EINVAL the name is malformed, or the controller rejects a limit;
  * EEXIST the name is taken;
  * EOPNOTSUPP a limit was given whose controller is not enabled in the parent's
- * cgroup.subtree_control; EMFILE, ENFILE, ENOMEM.
+ * cgroup.subtree_control; EMFILE, ENOMEM.
  */
 struct lwcg_acquire {
 	__u32 size;
