@@ -3,8 +3,8 @@
  * PID 1 of the lab's host kernel, the only file of its initramfs.
  *
  * Mounts the machine's root (9p, read-only) below a tmpfs overlay, the kernel's
- * file systems, cgroup v2 and the XFS disk on it; runs the job's command with
- * its standard streams on virtio-serial ports; looks for trouble in the kernel
+ * file systems, cgroup v2 and the XFS disk on it; runs the job's command, with
+ * virtio-serial ports behind its standard streams; looks for trouble in the kernel
  * log; reports the command's exit status over a port of its own; powers off.
  * The lab's verdict is therefore never parsed from a console.
  *
@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -156,6 +157,40 @@ static char **job_strings(const char *name)
 	return v;
 }
 
+/*
+ * An output stream of the command.  It is a pipe, because a port can be opened only
+ * once: with a port for its stdout the command could not open /dev/stdout.
+ */
+struct stream {
+	int port, pipe[2];
+	pthread_t thread;
+};
+
+static struct stream out = {.port = -1}, err = {.port = -1};
+
+/* Until nobody has the other end of the pipe any more. */
+static void *stream_copy(void *arg)
+{
+	struct stream *s = arg;
+	static __thread char buf[65536];
+	ssize_t n, done, ret;
+
+	while ((n = read(s->pipe[0], buf, sizeof(buf))) > 0) {
+		for (done = 0; done < n; done += ret) {
+			ret = write(s->port, buf + done, n - done);
+			if (ret < 0)
+				return NULL;
+		}
+	}
+	return NULL;
+}
+
+static void stream_start(struct stream *s)
+{
+	if (pipe2(s->pipe, O_CLOEXEC) || pthread_create(&s->thread, NULL, stream_copy, s))
+		die("a pipe for the command's output: %s", strerror(errno));
+}
+
 static void setup_root(void)
 {
 	do_mount("rundroot", "/lower", "9p", MS_RDONLY,
@@ -225,6 +260,9 @@ static void child(bool tty)
 		dup2(fd, 0);
 		dup2(fd, 1);
 		dup2(fd, 2);
+	} else {
+		dup2(out.pipe[1], STDOUT_FILENO);
+		dup2(err.pipe[1], STDERR_FILENO);
 	}
 	setrlimit(RLIMIT_NOFILE, &nofile);
 	if (cwd && chdir(cwd))
@@ -247,6 +285,10 @@ static int run(bool tty)
 		child(tty);
 	if (pid < 0)
 		die("fork: %s", strerror(errno));
+	if (!tty) {
+		close(out.pipe[1]);
+		close(err.pipe[1]);
+	}
 	while ((p = wait(&st)) >= 0 || errno == EINTR) {
 		if (p != pid)
 			continue;
@@ -257,6 +299,10 @@ static int run(bool tty)
 	kill(-1, SIGKILL);
 	while (wait(NULL) > 0)
 		;
+	if (!tty) {
+		pthread_join(out.thread, NULL);
+		pthread_join(err.thread, NULL);
+	}
 	return code;
 }
 
@@ -402,7 +448,7 @@ static bool job_has(const char *name)
 int main(void)
 {
 	bool tty, bad;
-	int code, in, out, err;
+	int code, in;
 
 	mkdir("/proc", 0755);
 	mkdir("/sys", 0755);
@@ -410,19 +456,20 @@ int main(void)
 		return 1;
 	do_mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	status_fd = wait_port("rund.status", O_WRONLY);
-	err = wait_port("rund.stderr", O_WRONLY);
-	if (err >= 0)
-		dup2(err, STDERR_FILENO);
+	err.port = wait_port("rund.stderr", O_WRONLY);
+	if (err.port >= 0)
+		dup2(err.port, STDERR_FILENO);
 	find_job();
 	setup_root();
 	tty = job_has("tty");
 	if (!tty) {
 		in = wait_port("rund.stdin", O_RDONLY);
-		out = wait_port("rund.stdout", O_WRONLY);
-		if (in < 0 || out < 0)
-			die("the ports rund.stdin and rund.stdout did not appear");
+		out.port = wait_port("rund.stdout", O_WRONLY);
+		if (in < 0 || out.port < 0 || err.port < 0)
+			die("the ports rund.stdin, rund.stdout and rund.stderr did not appear");
 		dup2(in, STDIN_FILENO);
-		dup2(out, STDOUT_FILENO);
+		stream_start(&out);
+		stream_start(&err);
 	}
 	loopback_up();
 	sethostname("rund-lab", 8);

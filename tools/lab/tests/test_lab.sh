@@ -24,6 +24,22 @@ test_bulk_stdin_is_whole() {
 	expect_eq sum "$out" "$(sha256sum <"$TMP/data")"
 }
 
+test_bulk_stdout_is_whole() {
+	run lab -- bash -c 'seq 1000000 & seq 1000000 >&2; wait'
+	expect_eq status "$status" 0
+	seq 1000000 >"$TMP/data"
+	cmp "$TMP/.out" "$TMP/data" || ktap_fail "stdout differs"
+	cmp "$TMP/.err" "$TMP/data" || ktap_fail "stderr differs"
+}
+
+# As kselftest's runner does: the streams can be opened again, by their names.
+test_streams_by_name() {
+	run lab -- sh -c 'echo one >>/dev/stdout; echo two >>/dev/stdout; echo three >/dev/stderr'
+	expect_eq status "$status" 0
+	expect_eq stdout "$out" "$(printf 'one\ntwo')"
+	expect_eq stderr "$err" three
+}
+
 test_environment() {
 	# shellcheck disable=SC2016
 	run lab --cpus 1 --env HELLO=world -- bash -c \
