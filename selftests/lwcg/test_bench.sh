@@ -17,7 +17,13 @@ by = {(s["name"], s["threads"]): s for s in d["series"]} if "series" in d else {
 print(eval(sys.argv[2]))' "$1" "$2"
 }
 
+# The benchmark belongs to RunD's tree; what is copied to a kernel's has only the tests.
+need_bench() {
+	[ -d "${bench%/*}" ] || ktap_skip "no ${bench%/*}: this is not RunD's tree"
+}
+
 need_python() {
+	need_bench
 	if ktap_slow; then
 		ktap_skip "a benchmark of the debug kernel's checks takes minutes; the release kernel runs it"
 	fi
@@ -75,6 +81,7 @@ test_lock_counts() {
 }
 
 test_table() {
+	need_bench
 	run "$bench" "${tiny[@]}" --no-locks --bystander-forks 0 --series mkdir-procs,lwcg --threads 2
 	expect_eq "status" "$status" 0
 	expect_match "table" "$out" '^mkdir-procs +2 '
@@ -83,6 +90,7 @@ test_table() {
 }
 
 test_errors_say_what() {
+	need_bench
 	run "$bench" --series lwgc
 	expect_eq "status" "$status" 2
 	expect_match "message" "$err" 'no lwgc; --help lists them'
@@ -95,12 +103,14 @@ test_errors_say_what() {
 
 # Real time is no instruction counter, and must not pass for one.
 test_instructions_need_icount() {
+	need_bench
 	run "$bench" --instructions --sandboxes 2 --series lwcg
 	expect_eq "status" "$status" 1
 	expect_match "message" "$err" 'rund-lab --icount'
 }
 
 test_interrupted_run_leaves_nothing() {
+	need_bench
 	"$bench" --no-locks --sandboxes 100000 --pool 4 --series lwcg >"$TMP/out" 2>"$TMP/err" &
 	local pid=$!
 	wait_for 120 grep -qs . "$root/rund-bench-$pid-lwcg/cgroup.controllers" ||
