@@ -173,4 +173,43 @@ test_check_reads_an_area() {
 	expect_match count "$out" '^3 passed, 2 failed, 1 skipped$'
 }
 
+# jobs_of CORES: the areas in the order in which a check on so many cores begins them
+jobs_of() {
+	mkdir -p "$TMP/tools/lab" "$TMP/selftests"/{a,b,c} "$TMP/bin"
+	cp "$(dirname "$0")/../../check" "$TMP/tools/"
+	printf '#!/bin/sh\necho %s\n' "$1" >"$TMP/bin/nproc"
+	cat >"$TMP/tools/lab/rund-lab" <<-'SH'
+		#!/bin/bash
+		echo "${!#}" >>"$TMP/begun"
+		met() { [ "$(wc -l <"$TMP/begun")" -ge "$(nproc)" ]; }
+		for ((i = 0; i < 300; i++)); do met && break; sleep 0.1; done
+		met || exit 9
+		printf '# program test_a\n1..1\nok 1 x\n# status 0\n'
+	SH
+	chmod +x "$TMP/tools/lab/rund-lab" "$TMP/bin/nproc"
+	PATH=$TMP/bin:$PATH run "$TMP/tools/check" release
+	expect_match count "$out" '^6 passed, 0 failed, 0 skipped$'
+	xargs <"$TMP/begun"
+	rm "$TMP/begun"
+}
+
+test_check_begins_with_what_takes_long() {
+	local begun area secs=5
+	begun=$(jobs_of 1) || ktap_fail "$begun"
+	expect_eq "order of the first run" "$begun" "a b c"
+	for area in b c a; do
+		expect_match "time of $area" "$(cat "$TMP/build/check/release-$area.seconds")" '^[0-9]+$'
+		echo $((secs--)) >"$TMP/build/check/release-$area.seconds"
+	done
+	begun=$(jobs_of 1) || ktap_fail "$begun"
+	expect_eq "order of the second run" "$begun" "b c a"
+}
+
+# The first two wait for each other.
+test_check_runs_jobs_beside_each_other() {
+	local begun
+	begun=$(jobs_of 2) || ktap_fail "$begun"
+	expect_match "begun" "$begun" '^(a b|b a) c$'
+}
+
 ktap_main "$@"
