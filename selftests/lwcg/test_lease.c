@@ -306,6 +306,67 @@ static int test_lease_ends_with_killed_holder(void)
 	return KTAP_PASS;
 }
 
+/*
+ * What the holder forks has the lease as well: it can end it, take another one, and
+ * keeps both when the holder is gone.
+ */
+static int test_child_of_the_holder_keeps_lease(void)
+{
+	struct lwcg_acquire first = acquire_arg("forked"), second = acquire_arg("heirs");
+	int watcher = device_open_bound(2), up[2], down[2];
+	pid_t holder, child = 0;
+	char c;
+
+	EXPECT_EQ(pipe2(up, O_CLOEXEC), 0);
+	EXPECT_EQ(pipe2(down, O_CLOEXEC), 0);
+	holder = fork();
+	if (!holder) {
+		int dev;
+
+		close(watcher);
+		close(down[1]);
+		dev = device_open_bound(2);
+		if (acquire_wait(dev, &first))
+			_exit(1);
+		child = fork();
+		if (child) {
+			if (write(up[1], &child, sizeof(child)) != sizeof(child))
+				_exit(1);
+			for (;;)
+				pause();
+		}
+		/* until the holder is gone */
+		if (read(down[0], &c, 1) != 1 || acquire_wait(dev, &second) ||
+		    release(dev, first.slot_id))
+			_exit(1);
+		if (write(up[1], "r", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	EXPECT_EQ(read(up[0], &child, sizeof(child)), sizeof(child));
+	kill(holder, SIGKILL);
+	EXPECT(WIFSIGNALED(reap(holder)));
+	sleep_ms(200);
+	EXPECT(exists_at(parent_fd, "forked"));
+	EXPECT_EQ(info(watcher).leased, 1);
+
+	EXPECT_EQ(write(down[1], "g", 1), 1);
+	EXPECT_EQ(read(up[0], &c, 1), 1);
+	EXPECT(!exists_at(parent_fd, "forked"));
+	EXPECT(exists_at(parent_fd, "heirs"));
+	EXPECT_EQ(info(watcher).leased, 1);
+	kill(child, SIGKILL);
+	EXPECT(WAIT_FOR(!exists_at(parent_fd, "heirs")));
+	EXPECT(WAIT_FOR(info(watcher).leased == 0 && info(watcher).recycling == 0));
+	close(up[0]);
+	close(up[1]);
+	close(down[0]);
+	close(down[1]);
+	close(watcher);
+	return KTAP_PASS;
+}
+
 /* Send a descriptor over a socket, or receive one. */
 static int fd_over_socket(int sock, int fd)
 {
@@ -512,6 +573,69 @@ static int test_unload_is_refused_while_open(void)
 	return KTAP_PASS;
 }
 
+/* A process that is dead and not reaped keeps its slot recycling for four seconds. */
+static int test_unload_is_refused_while_recycling(void)
+{
+	struct lwcg_acquire arg = acquire_arg("lingers");
+	int dev, tries, ret = 0;
+	siginfo_t si = {0};
+	int64_t start = 0;
+	pid_t pid;
+
+	for (tries = 0; tries < 5 && ret != -EWOULDBLOCK; tries++) {
+		EXPECT_EQ(module_load(), 0);
+		EXPECT(WAIT_FOR(access(LWCG_DEVICE, F_OK) == 0));
+		dev = device_open_bound(1);
+		EXPECT_EQ(acquire_wait(dev, &arg), 0);
+		pid = sleeper_in(arg.dir_fd);
+		EXPECT(pid > 0);
+		start = now_ms();
+		EXPECT_EQ(release(dev, arg.slot_id), 0);
+		close(arg.dir_fd);
+		close(dev);
+		/* dead, or it would be recycling for another reason */
+		EXPECT(WAIT_FOR(!waitid(P_PID, pid, &si, WEXITED | WNOHANG | WNOWAIT) &&
+				si.si_pid == pid));
+		ret = module_unload();
+		/* or the slot has been given up already */
+		EXPECT(ret == -EWOULDBLOCK || now_ms() - start > 3000);
+		EXPECT(WIFSIGNALED(reap(pid)));
+	}
+	EXPECT_EQ(ret, -EWOULDBLOCK);
+	EXPECT(!access(LWCG_DEVICE, F_OK));
+	EXPECT(WAIT_FOR(module_unload() == 0));
+	EXPECT_EQ(nr_descendants(parent_fd), 0);
+	EXPECT_EQ(module_load(), 0);
+	EXPECT(WAIT_FOR(access(LWCG_DEVICE, F_OK) == 0));
+	return KTAP_PASS;
+}
+
+/* Slots are just being made: what is made goes, and no more are. */
+static int test_unload_during_refill(void)
+{
+	int dev, i, during = 0, rounds = ktap_slow() ? 10 : 30;
+	unsigned int seed = getpid();
+	uint32_t ready;
+
+	for (i = 0; i < rounds; i++) {
+		dev = device_open_bound(1);
+		EXPECT(dev >= 0);
+		EXPECT_EQ(resize(dev, 400, 0), 0);
+		usleep(rand_r(&seed) % 20000);
+		ready = info(dev).ready;
+		close(dev);
+		/* nobody has the device open, and nothing was leased */
+		EXPECT_EQ(module_unload(), 0);
+		during += ready < 300;
+		EXPECT_EQ(nr_descendants(parent_fd), 0);
+		EXPECT_EQ(module_load(), 0);
+		EXPECT(WAIT_FOR(access(LWCG_DEVICE, F_OK) == 0));
+	}
+	ktap_diag("%d of %d times with most slots not made yet", during, rounds);
+	EXPECT(during > 0);
+	return KTAP_PASS;
+}
+
 int main(void)
 {
 	static const struct ktap_test tests[] = {
@@ -526,6 +650,7 @@ int main(void)
 		T(test_release_is_for_the_holder),
 		T(test_lease_ends_on_close),
 		T(test_lease_ends_with_killed_holder),
+		T(test_child_of_the_holder_keeps_lease),
 		T(test_passed_descriptor_keeps_lease),
 		T(test_two_openers_share_a_pool),
 		T(test_empty_pool_and_refill),
@@ -533,6 +658,8 @@ int main(void)
 		T(test_drain),
 		T(test_pool_survives_its_clients),
 		T(test_unload_is_refused_while_open),
+		T(test_unload_is_refused_while_recycling),
+		T(test_unload_during_refill),
 	};
 
 	setup("lease", ARRAY_SIZE(tests));
