@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 /* Touch memory page by page. */
@@ -99,6 +100,19 @@ static long value_of(int dir, const char *file, const char *key)
 	return p ? atol(p + strlen(key) + 1) : -1;
 }
 
+/* The disk of that file may be written to sixteen times a second, in all eternity. */
+static int limit_io(int dir)
+{
+	char text[64];
+	struct stat st;
+
+	if (io_fd < 0 || fstat(io_fd, &st))
+		return -EIO;
+	snprintf(text, sizeof(text), "%u:%u rbps=max wbps=262144 riops=max wiops=16",
+		 major(st.st_dev), minor(st.st_dev));
+	return write_at(dir, "io.max", text);
+}
+
 /*
  * A tenant that leaves traces in every controller; returns when they are there.
  * None of them is such that the slot has to retire.
@@ -119,6 +133,8 @@ static int dirty(const struct lwcg_acquire *arg)
 
 	io_fd = open("/var/lib/rund", O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
 	write_blocks();
+	if (exists_at(arg->dir_fd, "io.max") && limit_io(arg->dir_fd))
+		return -1;
 	for (i = 0; i < ARRAY_SIZE(writes); i++)
 		if (exists_at(arg->dir_fd, writes[i].file) &&
 		    write_at(arg->dir_fd, writes[i].file, writes[i].text))
@@ -144,6 +160,7 @@ static bool is_dirty(int dir)
 	       atol(read_at(dir, "memory.peak")) > 8 << 20 &&
 	       atol(read_at(dir, "pids.peak")) == 20 &&
 	       (!exists_at(dir, "io.stat") || strstr(read_at(dir, "io.stat"), "wbytes=")) &&
+	       (!exists_at(dir, "io.max") || strstr(read_at(dir, "io.max"), "wbps=262144")) &&
 	       !fstat(dir, &st) && st.st_uid == 1;
 }
 
@@ -265,6 +282,170 @@ static int test_same_slot_is_fresh(void)
 	}
 	ktap_diag("%d tries", tries);
 	EXPECT_EQ(left, 0);
+	close(dev);
+	return KTAP_PASS;
+}
+
+/* Used up its quota and its burst, over and over. */
+static void be_throttled(void)
+{
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		use_cpu(60);
+		/* what it does not use now it may use later */
+		sleep_ms(250);
+	}
+}
+
+/* Limits of the CPU, counts of throttling and of bursts: none are inherited. */
+static int test_throttling_is_forgotten(void)
+{
+	static const char *const counts[] = {"nr_periods", "nr_throttled", "throttled_usec",
+					     "nr_bursts", "burst_usec"};
+	struct lwcg_acquire arg;
+	int dev = device_open_bound(1), tries;
+	struct lwcg_info before;
+	uint64_t id = 0;
+	size_t i;
+
+	for (tries = 0; tries < 10; tries++) {
+		EXPECT(WAIT_FOR(!info(dev).recycling && info(dev).ready));
+		before = info(dev);
+		arg = acquire_arg("throttled");
+		arg.cpu_quota_us = 20000;
+		arg.cpu_period_us = 100000;
+		EXPECT_EQ(acquire(dev, &arg), 0);
+		EXPECT_EQ(write_at(arg.dir_fd, "cpu.max.burst", "20000"), 0);
+		EXPECT_EQ(run_in(&arg, be_throttled), 0);
+		for (i = 0; i < ARRAY_SIZE(counts); i++) {
+			if (value_of(arg.dir_fd, "cpu.stat", counts[i]) <= 0)
+				ktap_diag("the first tenant's %s is not above 0", counts[i]);
+			EXPECT(value_of(arg.dir_fd, "cpu.stat", counts[i]) > 0);
+		}
+		EXPECT(WAIT_FOR(info(dev).ready));
+		EXPECT_EQ(release(dev, arg.slot_id), 0);
+		close(arg.dir_fd);
+		EXPECT(WAIT_FOR(!info(dev).recycling));
+		if (info(dev).recycled == before.recycled + 1)
+			break;
+	}
+	EXPECT(tries < 10);
+
+	/* with a limit again: a file of an unlimited cgroup says little */
+	id = youngest();
+	EXPECT(id > arg.slot_id);
+	arg = acquire_arg("second");
+	arg.cpu_quota_us = 1000000;
+	EXPECT_EQ(acquire(dev, &arg), 0);
+	EXPECT_EQ(arg.slot_id, id);
+	for (i = 0; i < ARRAY_SIZE(counts); i++)
+		EXPECT_EQ(value_of(arg.dir_fd, "cpu.stat", counts[i]), 0);
+	EXPECT_EQ(value_of(arg.dir_fd, "cpu.stat.local", "throttled_usec"), 0);
+	EXPECT(!strcmp(read_at(arg.dir_fd, "cpu.max"), "1000000 100000"));
+	EXPECT(!strcmp(read_at(arg.dir_fd, "cpu.max.burst"), "0"));
+	EXPECT_EQ(run_in(&arg, use_little), 0);
+	EXPECT_EQ(value_of(arg.dir_fd, "cpu.stat", "nr_throttled"), 0);
+	EXPECT_EQ(value_of(arg.dir_fd, "cpu.stat", "throttled_usec"), 0);
+	EXPECT_EQ(value_of(arg.dir_fd, "cpu.stat", "nr_bursts"), 0);
+	EXPECT_EQ(release(dev, arg.slot_id), 0);
+	close(arg.dir_fd);
+	close(dev);
+	return KTAP_PASS;
+}
+
+/* Leases that come and go at a steady rate, slower and faster than a lull is long. */
+static int test_steady_leases_make_no_cgroups(void)
+{
+	static const int pause_ms[] = {50, 10, 1};
+	enum { N = 32, LEASES = 150 };
+	int dev = device_open_bound(N), i, lost, made;
+	struct lwcg_acquire arg;
+	struct lwcg_info before, after;
+	uint64_t refilled;
+	size_t k;
+
+	for (k = 0; k < ARRAY_SIZE(pause_ms); k++) {
+		/* full, and with as much as it keeps of what comes back */
+		EXPECT(WAIT_FOR(!info(dev).recycling && is_filled(dev, N)));
+		before = info(dev);
+		refilled = stats(dev).refilled;
+		for (i = 0; i < LEASES; i++) {
+			arg = acquire_arg("steady");
+			EXPECT_EQ(acquire(dev, &arg), 0);
+			EXPECT_EQ(run_in(&arg, use_little), 0);
+			EXPECT_EQ(release(dev, arg.slot_id), 0);
+			close(arg.dir_fd);
+			sleep_ms(pause_ms[k]);
+		}
+		EXPECT(WAIT_FOR(!info(dev).recycling));
+		after = info(dev);
+		lost = after.retired - before.retired;
+		made = stats(dev).refilled - refilled;
+		ktap_diag("%d leases, %d ms apart: %d retired, %d made", LEASES, pause_ms[k], lost,
+			  made);
+		EXPECT_EQ(after.acquired - before.acquired, LEASES);
+		EXPECT_EQ(made, 0);
+		EXPECT_EQ(after.ready, before.ready - lost);
+		EXPECT_EQ(nr_descendants(parent_fd), after.ready);
+	}
+	close(dev);
+	return KTAP_PASS;
+}
+
+static void write_more_blocks(void)
+{
+	write_blocks();
+	write_blocks();
+	write_blocks();
+}
+
+/* 48 writes, in milliseconds */
+static int64_t time_io(const struct lwcg_acquire *arg)
+{
+	int64_t start = now_ms();
+
+	return run_in(arg, write_more_blocks) ? -1 : now_ms() - start;
+}
+
+/* What the disk may do for a tenant is forgotten, and so is what it has done. */
+static int test_io_limits_are_forgotten(void)
+{
+	struct lwcg_acquire arg;
+	int dev = device_open_bound(1), tries;
+	struct lwcg_info before;
+
+	if (!exists_at(parent_fd, "io.max"))
+		return ktap_skip("the kernel has no CONFIG_BLK_DEV_THROTTLING");
+	io_fd = open("/var/lib/rund", O_TMPFILE | O_RDWR | O_DIRECT | O_CLOEXEC, 0600);
+	if (io_fd < 0)
+		return ktap_skip("no file on a disk at /var/lib/rund");
+	write_blocks();
+	for (tries = 0; tries < 10; tries++) {
+		EXPECT(WAIT_FOR(!info(dev).recycling && info(dev).ready));
+		before = info(dev);
+		arg = acquire_arg("first");
+		EXPECT_EQ(acquire(dev, &arg), 0);
+		EXPECT_EQ(limit_io(arg.dir_fd), 0);
+		EXPECT(time_io(&arg) > 1500);
+		EXPECT(strstr(read_at(arg.dir_fd, "io.max"), "wiops=16"));
+		EXPECT(WAIT_FOR(info(dev).ready));
+		EXPECT_EQ(release(dev, arg.slot_id), 0);
+		close(arg.dir_fd);
+		EXPECT(WAIT_FOR(!info(dev).recycling));
+		if (info(dev).recycled == before.recycled + 1)
+			break;
+	}
+	EXPECT(tries < 10);
+	arg = acquire_arg("second");
+	EXPECT_EQ(acquire(dev, &arg), 0);
+	EXPECT(!strcmp(read_at(arg.dir_fd, "io.max"), ""));
+	EXPECT(!strcmp(read_at(arg.dir_fd, "io.stat"), ""));
+	EXPECT(time_io(&arg) < 1500);
+	EXPECT(strstr(read_at(arg.dir_fd, "io.stat"), "wios=48"));
+	EXPECT_EQ(release(dev, arg.slot_id), 0);
+	close(arg.dir_fd);
+	close(io_fd);
 	close(dev);
 	return KTAP_PASS;
 }
@@ -706,6 +887,9 @@ int main(void)
 {
 	static const struct ktap_test tests[] = {
 		T(test_same_slot_is_fresh),
+		T(test_throttling_is_forgotten),
+		T(test_io_limits_are_forgotten),
+		T(test_steady_leases_make_no_cgroups),
 		T(test_kernel_objects_stay_behind),
 		T(test_slots_that_retire),
 		T(test_zombies),
