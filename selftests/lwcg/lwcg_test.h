@@ -308,22 +308,39 @@ static inline int reap(pid_t pid)
 	return status;
 }
 
-/* Load lwcg.ko if it is not, the one named by RUND_MODULE or the installed one; 0 or -errno. */
-static inline int module_load(void)
+static inline int insmod(const char *path)
 {
-	const char *path = getenv("RUND_MODULE");
-	int fd, ret;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret;
 
-	if (!access(LWCG_DEVICE, F_OK))
-		return 0;
-	if (!path)
-		return system("modprobe -q lwcg") ? -ENOENT : 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
 	close(fd);
 	return ret;
+}
+
+/* Load lwcg.ko if it is not, the one named by RUND_MODULE or the installed one; 0 or -errno. */
+static inline int module_load(void)
+{
+	const char *path = getenv("RUND_MODULE");
+
+	if (!access(LWCG_DEVICE, F_OK))
+		return 0;
+	if (!path)
+		return system("modprobe -q lwcg") ? -ENOENT : 0;
+	return insmod(path);
+}
+
+/* Load a module of the tests' own, from test/ next to lwcg.ko; 0 or -errno. */
+static inline int test_module_load(const char *name)
+{
+	const char *lwcg = getenv("RUND_MODULE") ?: "";
+	const char *slash = strrchr(lwcg, '/');
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%.*stest/%s.ko", slash ? (int)(slash - lwcg) + 1 : 0, lwcg,
+		 name);
+	return insmod(path);
 }
 
 static inline int module_unload(void)

@@ -4,50 +4,7 @@
  * injection framework).  Each failure must be reported as one, leave nothing
  * behind, and leave a device that works.
  */
-#include "lwcg_test.h"
-
-/* The more there are, the more an operation allocates; a bound against bugs. */
-#define MAX_NTH 2000
-
-static int fail_nth_fd = -1;
-
-/* Make the nth allocation of this thread from now on fail; 0 for none. */
-static int fail_nth(int nth)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%d", nth);
-
-	return pwrite(fail_nth_fd, text, len, 0) == len ? 0 : -errno;
-}
-
-/* Was there an allocation to fail?  Disarms it in any case. */
-static bool fail_nth_hit(void)
-{
-	char text[16] = "";
-
-	if (pread(fail_nth_fd, text, sizeof(text) - 1, 0) <= 0)
-		return false;
-	fail_nth(0);
-	return atoi(text) == 0;
-}
-
-static int fault_setup(void)
-{
-	static const char dir[] = "/sys/kernel/debug/failslab";
-
-	if (access(dir, F_OK))
-		mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
-	if (access(dir, F_OK))
-		return ktap_skip("the kernel has no CONFIG_FAILSLAB");
-	write_at(AT_FDCWD, "/sys/kernel/debug/failslab/verbose", "0");
-	if (write_at(AT_FDCWD, "/sys/kernel/debug/failslab/ignore-gfp-wait", "N"))
-		return ktap_skip("cannot configure %s", dir);
-	if (fail_nth_fd < 0)
-		fail_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (fail_nth_fd < 0)
-		return ktap_skip("no /proc/thread-self/fail-nth");
-	return 0;
-}
+#include "lwcg_fault.h"
 
 static int test_open_fails_cleanly(void)
 {
@@ -271,12 +228,130 @@ static int test_stats_fail_cleanly(void)
 	return KTAP_PASS;
 }
 
+/* CLONE_INTO_CGROUP that fails leaves nobody in the slot, nor anything on its way there. */
+static int test_spawn_fails_cleanly(void)
+{
+	int nth, dev, status, skip = fault_setup(), failures = 0;
+	struct lwcg_acquire arg = acquire_arg("sterile");
+	uint64_t before;
+	bool hit = true;
+	pid_t pid;
+
+	if (skip)
+		return skip;
+	dev = device_open_bound(1);
+	EXPECT_EQ(acquire_wait(dev, &arg), 0);
+	for (nth = 1; nth < MAX_NTH && hit; nth++) {
+		fail_nth(nth);
+		pid = clone_into(arg.dir_fd);
+		if (!pid)
+			_exit(0);
+		hit = fail_nth_hit();
+		if (pid < 0) {
+			EXPECT_EQ(pid, -ENOMEM);
+			EXPECT(hit);
+			failures++;
+		} else {
+			status = reap(pid);
+			EXPECT(WIFEXITED(status));
+		}
+		EXPECT(WAIT_FOR(strstr(read_at(arg.dir_fd, "cgroup.events"), "populated 0")));
+		EXPECT(WAIT_FOR(!strcmp(read_at(arg.dir_fd, "pids.current"), "0")));
+	}
+	EXPECT(nth < MAX_NTH);
+	EXPECT(failures > 10);
+	/* a fork that is still counted would keep the slot recycling */
+	EXPECT(WAIT_FOR(info(dev).recycling == 0));
+	before = ended(dev);
+	EXPECT_EQ(release(dev, arg.slot_id), 0);
+	EXPECT(WAIT_FOR(ended(dev) == before + 1));
+	ktap_diag("%d allocations, %d errors", nth - 2, failures);
+	close(arg.dir_fd);
+	close(dev);
+	return KTAP_PASS;
+}
+
+/* A file is closed: leases end, or become orphans. */
+static int close_with_leases(int dev)
+{
+	close(dev);
+	return 0;
+}
+
+static int resize_up(int dev)
+{
+	return resize(dev, 3, 1);
+}
+
+static int poll_now(int dev)
+{
+	return poll_events(dev) < 0;
+}
+
+/* What cannot fail does not, and has done its work. */
+static int test_the_rest_never_fails(void)
+{
+	static const struct {
+		const char *name;
+		int (*fn)(int dev);
+	} ops[] = {
+		{"poll", poll_now},
+		{"resize", resize_up},
+		{"close", close_with_leases},
+		{"drain", drain},
+	};
+	int nth, i, dev, other, dir, skip = fault_setup();
+	struct lwcg_acquire plain, kept;
+	bool hit;
+
+	if (skip)
+		return skip;
+	EXPECT_EQ(mkdirat(parent_fd, "rest", 0755), 0);
+	dir = openat(parent_fd, "rest", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		for (nth = 1, hit = true; nth < MAX_NTH && hit; nth++) {
+			dev = device_open();
+			other = device_open();
+			EXPECT_EQ(pool_bind(other, dir, 2, 0), 0);
+			EXPECT_EQ(pool_bind(dev, dir, 2, 0), 0);
+			plain = acquire_arg("plain");
+			kept = acquire_arg("kept");
+			kept.flags = LWCG_ACQUIRE_PERSISTENT;
+			if (ops[i].fn == close_with_leases) {
+				EXPECT_EQ(acquire_wait(dev, &plain), 0);
+				EXPECT_EQ(acquire_wait(dev, &kept), 0);
+				close(plain.dir_fd);
+				close(kept.dir_fd);
+			}
+			fail_nth(nth);
+			EXPECT_EQ(ops[i].fn(dev), 0);
+			hit = fail_nth_hit();
+			if (ops[i].fn == close_with_leases) {
+				EXPECT(WAIT_FOR(!exists_at(dir, "plain")));
+				EXPECT(WAIT_FOR(info(other).orphans == 1));
+				EXPECT(exists_at(dir, "kept"));
+			} else {
+				close(dev);
+			}
+			EXPECT_EQ(drain_orphans(other), ops[i].fn == drain ? -ESHUTDOWN : 0);
+			EXPECT_EQ(nr_descendants(dir), 0);
+			close(other);
+		}
+		EXPECT(nth < MAX_NTH);
+		ktap_diag("%s: %d allocations", ops[i].name, nth - 2);
+	}
+	close(dir);
+	EXPECT_EQ(unlinkat(parent_fd, "rest", AT_REMOVEDIR), 0);
+	return KTAP_PASS;
+}
+
 int main(void)
 {
 	static const struct ktap_test tests[] = {
 		T(test_open_fails_cleanly),    T(test_fill_fails_cleanly),
 		T(test_acquire_fails_cleanly), T(test_release_never_fails),
 		T(test_adopt_fails_cleanly),   T(test_stats_fail_cleanly),
+		T(test_spawn_fails_cleanly),   T(test_the_rest_never_fails),
 	};
 
 	setup("fault", ARRAY_SIZE(tests));
