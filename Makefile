@@ -87,7 +87,7 @@ style: deps kernel-host
 	@tools/check style
 
 # Not part of check: it compiles many kernels.
-check-series: kernel-host module lab-init selftests
+check-series: kernel-host kernel-stock module lab-init selftests
 	@tools/deps --packaging
 	@tools/check packaging
 
