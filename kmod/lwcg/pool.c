@@ -498,7 +498,7 @@ static int pool_shut(struct pool *pool, struct list_head *slots, struct rb_root 
 	} else if (pool->n_leased > (orphans ? pool->n_orphans : 0)) {
 		ret = -EBUSY;
 	} else {
-		pool->dead = true;
+		WRITE_ONCE(pool->dead, true);
 		if (orphans)
 			swap(*orphans, pool->names);
 		pool->n_orphans = 0;
