@@ -12,18 +12,14 @@ DESTDIR ?=
 
 PROGRAMS := vmm rund-agent guest
 
-.PHONY: help deps kernels kernel-host kernel-debug kernel-guest kernel-stock kernel-kcsan \
-	kernel-rt all userspace \
-	module module-debug module-kcsan module-rt lab-init selftests bench rootfs demo check check-series check-upstream \
-	check-races check-rt \
+.PHONY: help deps kernels kernel-host kernel-debug kernel-guest kernel-stock all userspace \
+	module module-debug lab-init selftests bench rootfs demo check check-series check-upstream \
 	unit lab style docs clean install
 
 help:
 	@echo 'make demo     from nothing to a Debian container in a microVM, in the lab'
 	@echo 'make check    every test: style, unit (ASan+UBSan), selftests on both host kernels'
 	@echo 'make check-upstream  upstream'\''s cgroup tests with and without the host series'
-	@echo 'make check-races  lwcg.ko and its series under the data race detector (KCSAN)'
-	@echo 'make check-rt     lwcg.ko and its series on a real-time kernel (PREEMPT_RT)'
 	@echo 'make lab      an interactive shell on the patched host kernel, lwcg.ko loaded'
 	@echo 'make deps     install the Debian packages that all of these need (as root)'
 	@echo 'make kernels  the host, debug host and guest kernels (cached outside the tree)'
@@ -42,7 +38,7 @@ KERNELS := kernel-host kernel-debug kernel-guest
 kernels: $(KERNELS)
 
 # Built only for the checks that ask for them.
-EXTRA_KERNELS := kernel-stock kernel-kcsan kernel-rt
+EXTRA_KERNELS := kernel-stock
 
 $(KERNELS) $(EXTRA_KERNELS): kernel-%: deps
 	@kernel/build $* $(BUILD)/kernel/$*
@@ -58,10 +54,9 @@ userspace: deps
 
 module: kernel-host
 	@$(MAKE) --no-print-directory -C kmod/lwcg KDIR=$(BUILD)/kernel/host/tree OUT=$(BUILD)/kmod
-MODULES := module-debug module-kcsan module-rt
-$(MODULES): module-%: kernel-%
-	@$(MAKE) --no-print-directory -C kmod/lwcg KDIR=$(BUILD)/kernel/$*/tree OUT=$(BUILD)/kmod-$*
-	@$(MAKE) --no-print-directory -C selftests/lwcg/kmod KDIR=$(BUILD)/kernel/$*/tree OUT=$(BUILD)/kmod-$*/test
+module-debug: kernel-debug
+	@$(MAKE) --no-print-directory -C kmod/lwcg KDIR=$(BUILD)/kernel/debug/tree OUT=$(BUILD)/kmod-debug
+	@$(MAKE) --no-print-directory -C selftests/lwcg/kmod KDIR=$(BUILD)/kernel/debug/tree OUT=$(BUILD)/kmod-debug/test
 
 lab-init: deps
 	@$(MAKE) --no-print-directory -C tools/lab
@@ -86,19 +81,13 @@ check: all rootfs
 check-upstream: kernel-host kernel-stock lab-init
 	@tools/upstream-cgroup
 
-# Not part of check: each builds a kernel of its own, and takes long to run.
-check-races: module-kcsan lab-init selftests
-	@tools/check kcsan:lwcg
-check-rt: module-rt lab-init selftests
-	@tools/check rt:lwcg
-
 unit: deps
 	@tools/check unit
 style: deps kernel-host
 	@tools/check style
 
 # Not part of check: it compiles many kernels.
-check-series: kernel-host kernel-stock module lab-init selftests
+check-series: kernel-host module lab-init selftests
 	@tools/deps --packaging
 	@tools/check packaging
 

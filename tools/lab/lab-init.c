@@ -15,7 +15,6 @@
  *   tty         present: the command gets the console hvc0 as its terminal
  *   module      present: path of a module to load before the command
  *   kmemleak    present: scan for leaked kernel memory afterwards
- *   races       present: reports of data races are the command's to judge (tools/races)
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -336,20 +335,8 @@ static const char *const trouble[] = {
 	"Kernel panic",
 };
 
-static bool is_trouble(const char *msg, bool races_too)
-{
-	size_t i;
-
-	if (!races_too && strstr(msg, "BUG: KCSAN: data-race"))
-		return false;
-	for (i = 0; i < sizeof(trouble) / sizeof(*trouble); i++)
-		if (strstr(msg, trouble[i]))
-			return true;
-	return false;
-}
-
 /* Print trouble found in the kernel log; true when there was any. */
-static bool scan_log(bool races_too)
+static bool scan_log(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	static char rec[8192];
@@ -357,6 +344,7 @@ static bool scan_log(bool races_too)
 	bool bad = false;
 	int context = 0;
 	ssize_t n;
+	size_t i;
 
 	if (fd < 0)
 		die("/dev/kmsg: %s", strerror(errno));
@@ -381,7 +369,10 @@ static bool scan_log(bool races_too)
 		if (!msg++)
 			continue;
 		msg[strcspn(msg, "\n")] = '\0';
-		if (is_trouble(msg, races_too)) {
+		for (i = 0; i < sizeof(trouble) / sizeof(*trouble); i++)
+			if (strstr(msg, trouble[i]))
+				break;
+		if (i < sizeof(trouble) / sizeof(*trouble)) {
 			if (!bad)
 				fprintf(stderr, "lab: the kernel log holds trouble:\n");
 			bad = true;
@@ -487,7 +478,7 @@ int main(void)
 	code = run(tty);
 	mark("command ended");
 	bad = job_has("kmemleak") && scan_kmemleak();
-	if (scan_log(!job_has("races")) || bad) {
+	if (scan_log() || bad) {
 		fprintf(stderr, "lab: failed by the above; the command's own status was %d\n",
 			code);
 		code = 124;
