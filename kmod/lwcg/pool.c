@@ -184,7 +184,6 @@ static struct pool *pool_create(struct cgroup *parent, const struct path *dir)
 	kref_init(&pool->ref);
 	cgroup_get(parent);
 	pool->parent = parent;
-	pool->cgroup1 = parent->root != &cgrp_dfl_root;
 	pool->dir = *dir;
 	path_get(&pool->dir);
 	pool->cred = get_current_cred();
@@ -328,7 +327,7 @@ int lwcg_pool_bind(struct client *client, const struct lwcg_pool *arg)
 	if (!file)
 		return -EBADF;
 
-	parent = cgroup_v1v2_get_from_file(file);
+	parent = cgroup_get_from_file(file);
 	if (IS_ERR(parent)) {
 		/* a removed cgroup */
 		ret = PTR_ERR(parent) == -ENOENT ? -ENODEV : PTR_ERR(parent);
@@ -469,7 +468,6 @@ void lwcg_pool_retired(struct pool *pool, u64 id, u64 ended, int why)
  */
 void lwcg_pool_info(struct pool *pool, struct lwcg_info *info)
 {
-	info->cgroup_version = pool->cgroup1 ? 1 : 2;
 	spin_lock(&pool->lock);
 	info->target = pool->target;
 	info->ready = pool->n_ready;
