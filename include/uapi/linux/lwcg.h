@@ -151,7 +151,8 @@
  * EACCES, EROFS the caller may not make directories in @parent_fd;
  * ENODEV the parent was removed; EOPNOTSUPP the parent is threaded;
  * EAGAIN the parent's or an ancestor's cgroup.max.descendants or
- * cgroup.max.depth is reached; EINTR killed while waiting; ENOMEM.
+ * cgroup.max.depth is reached; EINTR killed while waiting; ENOMEM;
+ * ENFILE the system's limit of open files is reached (each ready slot is one).
  * After an error in filling, the file is bound and the slots made so far stay.
  */
 struct lwcg_pool {
