@@ -327,7 +327,11 @@ int lwcg_pool_bind(struct client *client, const struct lwcg_pool *arg)
 	if (!file)
 		return -EBADF;
 
-	parent = cgroup_get_from_file(file);
+	parent = cgroup_v1v2_get_from_file(file);
+	if (!IS_ERR(parent) && parent->root != &cgrp_dfl_root) {
+		cgroup_put(parent);
+		parent = ERR_PTR(-EBADF);
+	}
 	if (IS_ERR(parent)) {
 		/* a removed cgroup */
 		ret = PTR_ERR(parent) == -ENOENT ? -ENODEV : PTR_ERR(parent);
