@@ -175,7 +175,7 @@ static int ioctl_acquire(struct client *client, union args *args, void __user *u
 
 	if (arg->reserved)
 		return -EINVAL;
-	ret = lwcg_name_check(arg->name, sizeof(arg->name));
+	ret = lwcg_name_check(lwcg_client_pool(client), arg->name, sizeof(arg->name));
 	if (ret)
 		return ret;
 
@@ -193,7 +193,7 @@ static int ioctl_adopt(struct client *client, union args *args, void __user *use
 
 	if (arg->reserved)
 		return -EINVAL;
-	ret = lwcg_name_check(arg->name, sizeof(arg->name));
+	ret = lwcg_name_check(lwcg_client_pool(client), arg->name, sizeof(arg->name));
 	if (ret)
 		return ret;
 

@@ -2,12 +2,15 @@
 /*
  * Limits of a slot.  They are written to the control files as a user would: the
  * controllers' own parsers and checks apply, and none of these files takes
- * cgroup_mutex.  But cpu.max has a lock of its own, for the whole machine.
+ * cgroup_mutex.  But cpu.max, or cpu.cfs_* on cgroup v1, has a lock of its own, for the
+ * whole machine.
  *
  * Sandboxes of a node resemble each other.  So a slot gets the limits of the latest
  * lease in advance, in the background, and a launch writes what is different.
  */
 #include "lwcg_internal.h"
+
+#include <linux/errno.h>
 
 /* Period of cpu.max when none is given, microseconds: the kernel's default. */
 #define CPU_PERIOD_US 100000
@@ -68,20 +71,56 @@ static int limit_write(struct slot *slot, const char *name, u64 limit, char *tex
 	return ret;
 }
 
-static int write_number(struct slot *slot, const char *name, u64 limit)
+static int write_number(struct slot *slot, const char *name, u64 limit, const char *none)
 {
 	char text[TEXT_MAX];
 
 	if (limit == LWCG_MAX)
-		strscpy(text, "max");
+		strscpy(text, none);
 	else
 		snprintf(text, sizeof(text), "%llu", limit);
 	return limit_write(slot, name, limit, text);
 }
 
-static int write_cpu_max(struct slot *slot, u64 quota_us, u64 period_us)
+static int write_memory_max(struct slot *slot, u64 limit)
+{
+	int ret;
+
+	if (!slot->pool->cgroup1)
+		return write_number(slot, "memory.max", limit, "max");
+
+	ret = write_number(slot, "memory.limit_in_bytes", limit, "-1");
+	/* refused for a pending signal alone: once it is handled it works */
+	return ret == -EINTR ? -ERESTARTNOINTR : ret;
+}
+
+/* Two files of cgroup v1, where a quota must fit whatever period there is. */
+static int write_cpu_cfs(struct slot *slot, u64 quota_us, u64 period_us, bool known)
+{
+	const struct limits *has = &slot->limits;
+	char text[TEXT_MAX], none[] = "-1";
+	int ret = 0;
+
+	if (!known || has->cpu_period_us != period_us) {
+		if (!known || has->cpu_quota_us != LWCG_MAX)
+			ret = limit_write(slot, "cpu.cfs_quota_us", quota_us, none);
+		snprintf(text, sizeof(text), "%llu", period_us);
+		if (!ret)
+			ret = limit_write(slot, "cpu.cfs_period_us", quota_us, text);
+		if (ret || quota_us == LWCG_MAX)
+			return ret;
+	}
+	/* numbers are signed there, and too large a one is out of range */
+	ret = write_number(slot, "cpu.cfs_quota_us", quota_us, none);
+	return ret == -ERANGE ? -EINVAL : ret;
+}
+
+static int write_cpu_max(struct slot *slot, u64 quota_us, u64 period_us, bool known)
 {
 	char text[TEXT_MAX];
+
+	if (slot->pool->cgroup1)
+		return write_cpu_cfs(slot, quota_us, period_us, known);
 
 	if (quota_us == LWCG_MAX)
 		snprintf(text, sizeof(text), "max %llu", period_us);
@@ -94,6 +133,9 @@ static int write_oom_group(struct slot *slot, bool on)
 {
 	char text[] = {on ? '1' : '0', '\0'};
 
+	/* cgroup v1 knows no such thing */
+	if (slot->pool->cgroup1)
+		return 0;
 	/* without the controller there is no group to kill */
 	return limit_write(slot, "memory.oom.group", LWCG_MAX, text);
 }
@@ -121,12 +163,12 @@ int lwcg_limits_apply(struct slot *slot, const struct limits *want)
 	if (!known || has->oom_group != want->oom_group)
 		ret = write_oom_group(slot, want->oom_group);
 	if (!ret && (!known || has->memory_max != want->memory_max))
-		ret = write_number(slot, "memory.max", want->memory_max);
+		ret = write_memory_max(slot, want->memory_max);
 	if (!ret && (!known || has->cpu_quota_us != want->cpu_quota_us ||
 		     has->cpu_period_us != want->cpu_period_us))
-		ret = write_cpu_max(slot, want->cpu_quota_us, want->cpu_period_us);
+		ret = write_cpu_max(slot, want->cpu_quota_us, want->cpu_period_us, known);
 	if (!ret && (!known || has->pids_max != want->pids_max))
-		ret = write_number(slot, "pids.max", want->pids_max);
+		ret = write_number(slot, "pids.max", want->pids_max, "max");
 	if (ret) {
 		slot->limits_known = false;
 		return ret;

@@ -108,6 +108,7 @@ struct limits {
  *	one on the module
  * @node: in the list of pools, under pools_mutex
  * @parent: the parent cgroup, referenced
+ * @cgroup1: the parent is on a hierarchy of cgroup v1
  * @dir: how the parent was reached: slots' files are opened through this mount
  * @cred: who made the pool; the slots' directories belong to them
  * @wait: woken when @n_ready falls, @n_recycling falls or @dead is set
@@ -143,6 +144,7 @@ struct pool {
 	struct kref ref;
 	struct list_head node;
 	struct cgroup *parent;
+	bool cgroup1;
 	struct path dir;
 	const struct cred *cred;
 	wait_queue_head_t wait;
@@ -342,6 +344,6 @@ struct limits lwcg_limits_of(const struct lwcg_acquire *arg);
 int lwcg_limits_apply(struct slot *slot, const struct limits *want);
 void lwcg_limits_expect(struct slot *slot, unsigned long changes);
 
-int lwcg_name_check(const char *name, size_t size);
+int lwcg_name_check(const struct pool *pool, const char *name, size_t size);
 
 #endif /* LWCG_INTERNAL_H */

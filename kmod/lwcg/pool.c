@@ -184,6 +184,7 @@ static struct pool *pool_create(struct cgroup *parent, const struct path *dir)
 	kref_init(&pool->ref);
 	cgroup_get(parent);
 	pool->parent = parent;
+	pool->cgroup1 = parent->root != &cgrp_dfl_root;
 	pool->dir = *dir;
 	path_get(&pool->dir);
 	pool->cred = get_current_cred();
@@ -328,10 +329,6 @@ int lwcg_pool_bind(struct client *client, const struct lwcg_pool *arg)
 		return -EBADF;
 
 	parent = cgroup_v1v2_get_from_file(file);
-	if (!IS_ERR(parent) && parent->root != &cgrp_dfl_root) {
-		cgroup_put(parent);
-		parent = ERR_PTR(-EBADF);
-	}
 	if (IS_ERR(parent)) {
 		/* a removed cgroup */
 		ret = PTR_ERR(parent) == -ENOENT ? -ENODEV : PTR_ERR(parent);
@@ -472,6 +469,7 @@ void lwcg_pool_retired(struct pool *pool, u64 id, u64 ended, int why)
  */
 void lwcg_pool_info(struct pool *pool, struct lwcg_info *info)
 {
+	info->cgroup_version = pool->cgroup1 ? 1 : 2;
 	spin_lock(&pool->lock);
 	info->target = pool->target;
 	info->ready = pool->n_ready;

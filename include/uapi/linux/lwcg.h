@@ -5,8 +5,8 @@
  * Concepts
  *
  *   pool    A stock of empty cgroups ("slots") below one parent cgroup, which
- *           must be a directory of the cgroup v2 hierarchy.  There is at most
- *           one pool a parent.  Background workers keep about @target slots
+ *           is a directory of the cgroup v2 hierarchy or of one of cgroup v1.
+ *           There is at most one pool a parent.  Background workers keep about @target slots
  *           ready: they make new ones when a quarter is neither ready nor on its
  *           way back from a lease, or when no more than an eighth is ready, and
  *           keep up to twice @target of those that come back.
@@ -33,6 +33,30 @@
  * the tenant left open returns ENODEV.  A slot of which something is still in use
  * after about four seconds, or to which something was done that cannot be undone,
  * retires: it is removed and a new one takes its place.
+ *
+ * cgroup v1
+ *
+ *   The hierarchy may have any controllers, but slots are used again only where all
+ *   of them can start over: cpu, cpuacct, cpuset, blkio, memory, freezer, pids, misc
+ *   and perf_event.  Slots have the cpuset.cpus and cpuset.mems of the parent from
+ *   when they were made.  What is different from cgroup v2:
+ *
+ *   - CLONE_INTO_CGROUP is not possible.  The child attaches itself by writing "0"
+ *     to the file "tasks" in the leased directory before it does anything else.  This
+ *     takes the kernel's cgroup_mutex, but not cgroup_threadgroup_rwsem for write as
+ *     a write to cgroup.procs does;
+ *   - limits are written to memory.limit_in_bytes, cpu.cfs_quota_us and
+ *     cpu.cfs_period_us, and pids.max.  A quota larger in relation to its period
+ *     than the parent's is rejected (EINVAL).  There is no memory.oom.group: running
+ *     out of memory kills one process;
+ *   - rename(2) of a slot by others fails with EBUSY, ready or leased;
+ *   - a name must not be tasks, notify_on_release or release_agent, nor
+ *     "X.anything" with X being blkio, cpuacct, devices, freezer, net_cls or
+ *     net_prio;
+ *   - a tenant that an ancestor's freezer.state has frozen does not die before that
+ *     is thawed.  Its own freezer.state does not matter.
+ *
+ *   LWCG_INFO tells which of the two a pool belongs to.
  *
  * The device
  *
@@ -125,7 +149,7 @@
  * struct lwcg_pool - LWCG_POOL: bind this file to the pool of a parent cgroup
  * @size: sizeof(struct lwcg_pool)
  * @flags: LWCG_POOL_EXISTING or zero
- * @parent_fd: a directory of cgroup v2; O_PATH is enough
+ * @parent_fd: a directory of cgroup v2 or v1; O_PATH is enough
  * @target: slots to keep ready, 1 to LWCG_TARGET_MAX; with LWCG_POOL_EXISTING zero
  * @low_water: poll() reports this file readable while fewer are ready; at most
  *	@target (LWCG_TARGET_MAX with LWCG_POOL_EXISTING), 0 for never
@@ -144,7 +168,7 @@
  * after twice as long each time, up to 30 seconds, and with every LWCG_ACQUIRE,
  * unless the parent was removed.
  *
- * EBADF @parent_fd is not open or not a directory of cgroup v2;
+ * EBADF @parent_fd is not open or not a directory of a cgroup hierarchy;
  * EINVAL @target or @low_water out of range;
  * ENOENT LWCG_POOL_EXISTING was given and the parent has no pool;
  * EBUSY the file is bound to the pool of another parent;
@@ -180,12 +204,13 @@ struct lwcg_pool {
  * @slot_id: written: names the lease in LWCG_RELEASE; never used twice
  * @cgroup_id: written: the cgroup's id (inode number of the directory)
  * @dir_fd: written: the directory, O_RDONLY|O_CLOEXEC, for openat(2) and
- *	clone3(2) with CLONE_INTO_CGROUP.  It was opened before the slot had this
+ *	clone3(2) with CLONE_INTO_CGROUP (cgroup v2).  It was opened before the slot had this
  *	name: until somebody looks @name up, /proc/<pid>/fd shows the ready slot's
  * @reserved: zero
  *
  * Where the memory controller is enabled, memory.oom.group is set to 1: running
- * out of memory kills the tenant as a whole.
+ * out of memory kills the tenant as a whole.  "cgroup v1" above says what is different
+ * there.
  *
  * EAGAIN no slot is ready: the pool is being refilled; wait for @ready in
  * LWCG_INFO or raise @target, or make a cgroup of one's own meanwhile;
@@ -240,6 +265,8 @@ struct lwcg_release {
  * @acquired: written: leases given since the pool was made
  * @retired: written: slots removed after a lease since the pool was made
  * @recycled: written: slots made ready again after a lease since the pool was made
+ * @cgroup_version: written: 2 or 1, the version of cgroup that the pool's parent
+ *	belongs to; 0 when the file is not bound
  *
  * On a file without a pool only @abi is written, the rest is zero.
  */
@@ -255,6 +282,7 @@ struct lwcg_info {
 	__u64 acquired;
 	__u64 retired;
 	__u64 recycled;
+	__u64 cgroup_version;
 };
 
 /**
