@@ -2,13 +2,18 @@
 /*
  * What the lwcg selftests share: the device, a parent cgroup of their own, and
  * reading and writing control files.  Everything returns 0 or a value, or -errno.
+ *
+ * The parent is on cgroup v2, or with LWCG_V1 defined on a hierarchy of cgroup v1
+ * with the controllers that sandboxes need on one mount.
  */
 #ifndef LWCG_TEST_H
 #define LWCG_TEST_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/lwcg.h>
+#include <linux/magic.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,6 +23,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -25,7 +31,11 @@
 
 #include "ktap.h"
 
+#ifdef LWCG_V1
+#define CGROUP_ROOT "/run/lwcg-v1"
+#else
 #define CGROUP_ROOT "/sys/fs/cgroup"
+#endif
 
 /* The parent cgroup of this program, and a descriptor of it. */
 static char parent_path[128];
@@ -231,6 +241,42 @@ static inline bool is_filled(int dev, uint32_t target)
 	return info(dev).ready >= target - target / 4;
 }
 
+#ifdef LWCG_V1
+
+/* Nothing counts them; slots have no children. */
+static inline int nr_descendants(int dir)
+{
+	DIR *d = fdopendir(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	struct dirent *de;
+	int n = 0;
+
+	if (!d)
+		return -1;
+	while ((de = readdir(d)))
+		n += de->d_type == DT_DIR && strcmp(de->d_name, ".") && strcmp(de->d_name, "..");
+	closedir(d);
+	return n;
+}
+
+/* No slot is just being made.  Nothing forbids it, but nothing asks for it either. */
+static inline bool refill_stop(int dev)
+{
+	return WAIT_FOR(!info(dev).recycling && is_filled(dev, info(dev).target) &&
+			nr_descendants(parent_fd) == info(dev).ready + info(dev).leased);
+}
+
+static inline bool refill_go(void)
+{
+	return true;
+}
+
+static inline bool is_populated(int dir)
+{
+	return *read_at(dir, "tasks");
+}
+
+#else
+
 static inline int nr_descendants(int dir)
 {
 	int n = -1;
@@ -250,6 +296,60 @@ static inline bool refill_stop(int dev)
 static inline bool refill_go(void)
 {
 	return !write_at(parent_fd, "cgroup.max.descendants", "max");
+}
+
+static inline bool is_populated(int dir)
+{
+	return strstr(read_at(dir, "cgroup.events"), "populated 1");
+}
+
+#endif /* LWCG_V1 */
+
+/* A file says just this. */
+static inline bool says(int dir, const char *file, const char *want)
+{
+	const char *text = read_at(dir, file);
+
+	if (!strcmp(text, want))
+		return true;
+	ktap_diag("%s is '%s', not '%s'", file, text, want);
+	return false;
+}
+
+/* The files of a cgroup, below @prefix, say that these are its limits. */
+static inline bool has_limits(int dir, const char *prefix, const char *memory, const char *quota,
+			      const char *period, const char *pids)
+{
+	char file[128], cpu[64];
+
+#ifdef LWCG_V1
+	/* the largest number of pages there is */
+	if (!strcmp(memory, "max"))
+		memory = "9223372036854771712";
+	snprintf(file, sizeof(file), "%smemory.limit_in_bytes", prefix);
+	if (!says(dir, file, memory))
+		return false;
+	snprintf(file, sizeof(file), "%scpu.cfs_quota_us", prefix);
+	if (!says(dir, file, strcmp(quota, "max") ? quota : "-1"))
+		return false;
+	snprintf(file, sizeof(file), "%scpu.cfs_period_us", prefix);
+	snprintf(cpu, sizeof(cpu), "%s", period);
+	if (!says(dir, file, cpu))
+		return false;
+#else
+	snprintf(file, sizeof(file), "%smemory.max", prefix);
+	if (!says(dir, file, memory))
+		return false;
+	snprintf(file, sizeof(file), "%smemory.oom.group", prefix);
+	if (!says(dir, file, "1"))
+		return false;
+	snprintf(file, sizeof(file), "%scpu.max", prefix);
+	snprintf(cpu, sizeof(cpu), "%s %s", quota, period);
+	if (!says(dir, file, cpu))
+		return false;
+#endif
+	snprintf(file, sizeof(file), "%spids.max", prefix);
+	return says(dir, file, pids);
 }
 
 /* The device, bound to the parent's pool, with that many slots ready, or almost. */
@@ -278,6 +378,31 @@ static inline int poll_events(int fd)
 }
 
 /* Fork into a cgroup; the child's pid, 0 in the child, or -errno. */
+#ifdef LWCG_V1
+static inline pid_t clone_into(int cgroup_fd)
+{
+	int pipefd[2], ret = 0;
+	pid_t pid;
+
+	if (pipe2(pipefd, O_CLOEXEC))
+		return -errno;
+	pid = fork();
+	if (!pid) {
+		close(pipefd[0]);
+		ret = write_at(cgroup_fd, "tasks", "0");
+		if (write(pipefd[1], &ret, sizeof(ret)) != sizeof(ret) || ret)
+			_exit(1);
+		close(pipefd[1]);
+		return 0;
+	}
+	close(pipefd[1]);
+	/* nothing to read: killed, which it can be when it is there */
+	if (pid > 0 && read(pipefd[0], &ret, sizeof(ret)) == sizeof(ret) && ret)
+		waitpid(pid, NULL, 0);
+	close(pipefd[0]);
+	return pid < 0 ? -errno : ret ? ret : pid;
+}
+#else
 static inline pid_t clone_into(int cgroup_fd)
 {
 	struct clone_args args = {
@@ -286,6 +411,7 @@ static inline pid_t clone_into(int cgroup_fd)
 
 	return pid < 0 ? -errno : pid;
 }
+#endif
 
 /* A child in the cgroup that does nothing until it is killed. */
 static inline pid_t sleeper_in(int cgroup_fd)
@@ -349,6 +475,8 @@ static inline int module_unload(void)
 }
 
 /* Called at exit, by children of the tests as well. */
+static inline void hierarchy_unmount(void);
+
 static inline void parent_remove(void)
 {
 	int dev;
@@ -362,7 +490,69 @@ static inline void parent_remove(void)
 	}
 	close(parent_fd);
 	rmdir(parent_path);
+	hierarchy_unmount();
 }
+
+#ifdef LWCG_V1
+
+/* The value of a line of /proc/self/status, in a static buffer. */
+static inline const char *own_status(const char *key)
+{
+	const char *text = read_at(AT_FDCWD, "/proc/self/status"), *p = strstr(text, key);
+	static char value[256];
+
+	value[0] = '\0';
+	if (p)
+		sscanf(p + strlen(key), " %255[^\n]", value);
+	return value;
+}
+
+/*
+ * All controllers of the hierarchy are there for everybody; a cpuset needs to be filled.
+ * Not with all CPUs: whoever is attached may run on any of them, isolated or not.
+ */
+static inline int enable_controllers(int dir)
+{
+	static const char *const files[][2] = {
+		{"cpuset.cpus", "Cpus_allowed_list:"},
+		{"cpuset.mems", "Mems_allowed_list:"},
+	};
+	size_t i;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		if (*read_at(dir, files[i][0]))
+			continue;
+		ret = write_at(dir, files[i][0], own_status(files[i][1]));
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* The hierarchy stays mounted in the lab: what dies slowly would keep it from coming back. */
+static inline void hierarchy_unmount(void)
+{
+	if (parent_owner == getpid() && !getenv("RUND_LAB") && !umount(CGROUP_ROOT))
+		rmdir(CGROUP_ROOT);
+}
+
+/* Fails if cgroup v2, or another hierarchy, has the controllers. */
+static inline int hierarchy_mount(void)
+{
+	struct statfs fs;
+
+	if (mkdir(CGROUP_ROOT, 0755) && errno != EEXIST)
+		return -errno;
+	if (!statfs(CGROUP_ROOT, &fs) && fs.f_type == CGROUP_SUPER_MAGIC)
+		return 0;
+	return mount("cgroup", CGROUP_ROOT, "cgroup", 0,
+		     "cpu,cpuacct,cpuset,blkio,memory,freezer,pids")
+		       ? -errno
+		       : 0;
+}
+
+#else
 
 /* Enable for the children what the tests need, and what else there is. */
 static inline int enable_controllers(int dir)
@@ -374,6 +564,17 @@ static inline int enable_controllers(int dir)
 		(void)!write_at(dir, "cgroup.subtree_control", rest[i]);
 	return write_at(dir, "cgroup.subtree_control", "+memory +cpu +pids");
 }
+
+static inline void hierarchy_unmount(void)
+{
+}
+
+static inline int hierarchy_mount(void)
+{
+	return 0;
+}
+
+#endif /* LWCG_V1 */
 
 /*
  * Load the module and make the parent cgroup, with memory, cpu and pids enabled
@@ -388,6 +589,10 @@ static inline void setup(const char *name, unsigned int nr)
 	int root, ret = module_load();
 	unsigned int i;
 
+	if (!ret) {
+		what = "mount cpu,cpuacct,cpuset,blkio,memory,freezer,pids as cgroup v1";
+		ret = hierarchy_mount();
+	}
 	if (!ret) {
 		what = "make a cgroup with memory, cpu and pids below " CGROUP_ROOT;
 		snprintf(parent_path, sizeof(parent_path), CGROUP_ROOT "/lwcg-%s-%d", name,

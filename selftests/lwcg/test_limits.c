@@ -20,16 +20,6 @@ static struct lwcg_acquire limited(const char *name)
 	return arg;
 }
 
-static bool says(int dir, const char *file, const char *want)
-{
-	const char *text = read_at(dir, file);
-
-	if (!strcmp(text, want))
-		return true;
-	ktap_diag("%s is %s", file, text);
-	return false;
-}
-
 static bool is_limited(int dir)
 {
 	return says(dir, "memory.max", "67108864") && says(dir, "cpu.max", "20000 50000") &&
