@@ -9,6 +9,9 @@
  *   reap     the process exits and is waited for: not cgroup work, not counted
  *   release  give the cgroup back
  *
+ * A run is about cgroup v2, or with the series that are made for it about cgroup v1,
+ * where the limits have other names and a process attaches itself.
+ *
  * A pass runs operations of one series on a number of threads.  Each result is
  * made of several passes, so that no measurement disturbs another.
  */
@@ -64,7 +67,8 @@ struct bench {
 	struct stock *stock;
 	atomic_ulong empty;
 	uint64_t setup_ns;
-	uint32_t ready; /* of a pool, for lwcg_is_quiet() */
+	uint64_t dying_before; /* on cgroup v1, of the whole hierarchy */
+	uint32_t ready;	       /* of a pool, for lwcg_is_quiet() */
 	uint64_t ready_since;
 };
 
@@ -75,7 +79,8 @@ struct sandbox {
 	uint64_t id;
 	pid_t pid;
 	void *stack;
-	_Atomic uint32_t gate;
+	int tasks; /* the child attaches itself by this file of cgroup v1, or -1 */
+	_Atomic uint32_t gate, attached;
 };
 
 /**
@@ -83,6 +88,7 @@ struct sandbox {
  * @name: as in the output and for --series
  * @what: a line for --help
  * @favordynmods: with the mount option of that name
+ * @cgroup1: on cgroup v1, only when it is asked for, and with none of cgroup v2
  * @least_mutex: so often at least an operation takes cgroup_mutex itself; if
  *	less is counted, the count is wrong
  * @setup: before the first pass; may be NULL
@@ -96,7 +102,7 @@ struct sandbox {
  */
 struct series {
 	const char *name, *what;
-	bool favordynmods;
+	bool favordynmods, cgroup1;
 	unsigned int least_mutex;
 	int (*setup)(struct bench *b, unsigned int nr);
 	int (*get)(struct bench *b, struct sandbox *sb);
@@ -109,9 +115,10 @@ struct series {
 extern const struct series series_all[];
 extern const unsigned int nr_series;
 
-/* The series that do no cgroup work, and the one that others are compared with. */
-#define SERIES_FLOOR	 "spawn"
-#define SERIES_REFERENCE "mkdir-procs"
+/* The series that do no cgroup work, and the ones that others are compared with. */
+#define SERIES_FLOOR	    "spawn"
+#define SERIES_REFERENCE    "mkdir-procs"
+#define SERIES_REFERENCE_V1 "mkdir-v1"
 
 /* pool.c: cgroups kept ready in user space, and by lwcg */
 int stock_setup(struct bench *b, unsigned int nr);
@@ -147,6 +154,15 @@ void spawn_stack_free(void *stack);
  */
 int spawn_child(struct sandbox *sb, int cgroup, bool gated);
 void spawn_release(struct sandbox *sb);
+
+/**
+ * spawn_attached() - start a process that attaches itself, and wait until it has
+ * @sb: as of spawn_child()
+ * @tasks: the file "tasks" of the cgroup, open for writing
+ *
+ * Return: 0 or -errno, not logged.  spawn_reap() tells whether the attach failed.
+ */
+int spawn_attached(struct sandbox *sb, int tasks);
 int spawn_reap(struct sandbox *sb);
 
 /* run.c: passes */
@@ -204,6 +220,17 @@ int locks_stop(struct lock_counts *counts);
 void locks_teardown(void);
 
 /* tree.c: the cgroups that a series works below */
+
+/**
+ * tree_use_v1() - make all trees of this run on a hierarchy of cgroup v1
+ *
+ * Mounts one with all controllers that a sandbox needs, unless it is mounted already.
+ *
+ * Return: 0 or -errno, logged.
+ */
+int tree_use_v1(void);
+bool tree_is_v1(void);
+void tree_unmount_v1(void);
 
 /**
  * tree_open() - make a series' parent cgroup, with its controllers

@@ -4,6 +4,7 @@
  */
 #include "bench.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,13 @@ static const struct option options[] = {
 	{},
 };
 
+static void print_series(bool cgroup1)
+{
+	for (unsigned int i = 0; i < nr_series; i++)
+		if (series_all[i].cgroup1 == cgroup1)
+			printf("  %-26s %s\n", series_all[i].name, series_all[i].what);
+}
+
 static void usage(void)
 {
 	printf("usage: bench-cgroup [OPTION]...\n\n"
@@ -58,9 +66,12 @@ static void usage(void)
 	       "  --instructions       count instructions instead, under rund-lab --icount\n"
 	       "  --json               JSON on standard output\n"
 	       "  --help\n\nSeries:\n\n");
-	for (unsigned int i = 0; i < nr_series; i++)
-		printf("  %-26s %s\n", series_all[i].name, series_all[i].what);
-	printf("\n-favordynmods: the same with the cgroup2 mount option of that name.\n"
+	print_series(false);
+	printf("\n-favordynmods: the same with the cgroup2 mount option of that name.\n\n"
+	       "On cgroup v1, only when named, and with no series of cgroup v2 but " SERIES_FLOOR
+	       ":\n\n");
+	print_series(true);
+	printf("\n"
 	       "Documentation/lwcg.rst explains the output.\n");
 }
 
@@ -154,6 +165,21 @@ static void set_defaults(struct config *cfg)
 		cfg->pool = least(cfg->sandboxes, 16384);
 }
 
+/* Controllers are on one hierarchy at a time: prepare for the one that is wanted. */
+static int choose_version(const struct config *cfg)
+{
+	bool v1 = false, v2 = false;
+
+	for (unsigned int i = 0; i < nr_series; i++) {
+		v1 |= cfg->wanted[i] && series_all[i].cgroup1;
+		v2 |= cfg->wanted[i] && !series_all[i].cgroup1 &&
+		      strcmp(series_all[i].name, SERIES_FLOOR);
+	}
+	if (v1 && v2)
+		return log_errno(-EINVAL, "--series: those of cgroup v1 and v2 need a run each");
+	return v1 ? tree_use_v1() : 0;
+}
+
 static void on_signal(int sig)
 {
 	bench_stop = 1;
@@ -167,7 +193,8 @@ int main(int argc, char **argv)
 	int opt, ret;
 
 	log_init("bench-cgroup", LOG_LEVEL_INFO);
-	memset(cfg.wanted, 1, sizeof(cfg.wanted));
+	for (unsigned int i = 0; i < nr_series; i++)
+		cfg.wanted[i] = !series_all[i].cgroup1;
 	while ((opt = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
 		if (opt == 'h') {
 			usage();
@@ -189,7 +216,10 @@ int main(int argc, char **argv)
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGHUP, &stop, NULL);
-	ret = cfg.instructions ? instructions_run(&cfg) : measure_run(&cfg);
+	ret = choose_version(&cfg);
+	if (!ret)
+		ret = cfg.instructions ? instructions_run(&cfg) : measure_run(&cfg);
+	tree_unmount_v1();
 	if (!ret && (fflush(stdout) || ferror(stdout))) {
 		log_err("standard output: %m");
 		ret = -1;

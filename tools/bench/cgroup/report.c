@@ -18,6 +18,11 @@ static struct {
 	uint64_t total, sum;
 } reference[MAX_THREADS + 1];
 
+static const char *reference_name(void)
+{
+	return tree_is_v1() ? SERIES_REFERENCE_V1 : SERIES_REFERENCE;
+}
+
 static bool first;
 
 int uint64_cmp(const void *a, const void *b)
@@ -55,9 +60,10 @@ void report_begin(const struct config *cfg, uint64_t bystander_alone)
 	uname(&u);
 	if (!cfg->json) {
 		printf("%u sandboxes a run, pools of %u; kernel %s, %ld CPUs.  Times in us, of the "
-		       "cgroup work;\n'x' columns: how many times less than " SERIES_REFERENCE
-		       " on as many threads.  Lock counts are per sandbox.\n",
-		       cfg->sandboxes, cfg->pool, u.release, sysconf(_SC_NPROCESSORS_ONLN));
+		       "cgroup work;\n'x' columns: how many times less than %s on as many "
+		       "threads.  Lock counts are per sandbox.\n",
+		       cfg->sandboxes, cfg->pool, u.release, sysconf(_SC_NPROCESSORS_ONLN),
+		       reference_name());
 		if (cfg->forks)
 			printf("A bystander's fork takes %.0f us (p99) when nothing else runs.\n",
 			       bystander_alone / 1e3);
@@ -167,7 +173,7 @@ static void table_result(const struct config *cfg, const struct result *r)
 
 void report_result(const struct config *cfg, const struct result *r)
 {
-	if (!strcmp(r->series->name, SERIES_REFERENCE)) {
+	if (!strcmp(r->series->name, reference_name())) {
 		reference[r->threads].total = r->total_ns;
 		reference[r->threads].sum = r->op.sum;
 	}

@@ -27,15 +27,17 @@ static int limit_write(int dir, const char *prefix, const char *file, const char
 
 int limits_set(int dir, const char *prefix)
 {
+	bool v1 = tree_is_v1();
 	char text[48];
 	int ret;
 
 	snprintf(text, sizeof(text), "%llu", LIMIT_MEMORY);
-	ret = limit_write(dir, prefix, "memory.max", text);
+	ret = limit_write(dir, prefix, v1 ? "memory.limit_in_bytes" : "memory.max", text);
 	if (ret)
 		return ret;
-	snprintf(text, sizeof(text), "%d 100000", LIMIT_QUOTA_US);
-	ret = limit_write(dir, prefix, "cpu.max", text);
+	/* the period is what it is by default, in either version */
+	snprintf(text, sizeof(text), v1 ? "%d" : "%d 100000", LIMIT_QUOTA_US);
+	ret = limit_write(dir, prefix, v1 ? "cpu.cfs_quota_us" : "cpu.max", text);
 	if (ret)
 		return ret;
 	snprintf(text, sizeof(text), "%d", LIMIT_PIDS);
@@ -106,6 +108,31 @@ static int mkdir_into_spawn(struct bench *b, struct sandbox *sb)
 	return ret;
 }
 
+/* On cgroup v1, where only the process itself gets there without a write lock. */
+static int attach_spawn(struct bench *b, struct sandbox *sb, int dir, const char *path)
+{
+	int tasks = openat(dir, path, O_WRONLY | O_CLOEXEC), ret;
+
+	if (tasks < 0)
+		return log_errno(-errno, "opening %s of %s: %m", path, sb->name);
+	ret = spawn_attached(sb, tasks);
+	close(tasks);
+	return ret ? log_errno(ret, "clone3: %s", strerror(-ret)) : 0;
+}
+
+static int mkdir_attach_spawn(struct bench *b, struct sandbox *sb)
+{
+	char path[NAME_LEN + 16];
+
+	snprintf(path, sizeof(path), "%s/tasks", sb->name);
+	return attach_spawn(b, sb, b->parent_fd, path);
+}
+
+static int lwcg_attach_spawn(struct bench *b, struct sandbox *sb)
+{
+	return attach_spawn(b, sb, sb->dir, "tasks");
+}
+
 static int rmdir_release(struct bench *b, struct sandbox *sb)
 {
 	if (unlinkat(b->parent_fd, sb->name, AT_REMOVEDIR))
@@ -119,6 +146,9 @@ static int rmdir_release(struct bench *b, struct sandbox *sb)
 #define MKDIR_INTO                                                                       \
 	.what = "mkdir, limits, clone3 with CLONE_INTO_CGROUP, rmdir", .get = mkdir_get, \
 	.spawn = mkdir_into_spawn, .least_mutex = 3, .release = rmdir_release
+#define MKDIR_V1                                                                   \
+	.what = "mkdir, limits, child writes 0 to tasks, rmdir", .get = mkdir_get, \
+	.spawn = mkdir_attach_spawn, .least_mutex = 3, .release = rmdir_release
 #define POOL_USER                                                                              \
 	.what = "pool in user space: limits, clone3 with CLONE_INTO_CGROUP, wait until empty", \
 	.least_mutex = 1, .setup = stock_setup, .get = stock_get, .spawn = into_spawn,         \
@@ -145,6 +175,19 @@ const struct series series_all[] = {
 		.setup = lwcg_setup,
 		.get = lwcg_get,
 		.spawn = into_spawn,
+		.release = lwcg_release,
+		.teardown = lwcg_teardown,
+		.is_quiet = lwcg_is_quiet,
+	},
+	{.name = SERIES_REFERENCE_V1, MKDIR_V1, .cgroup1 = true},
+	{
+		.name = "lwcg-v1",
+		.what = "LWCG_ACQUIRE with limits, child writes 0 to tasks, LWCG_RELEASE",
+		.cgroup1 = true,
+		.least_mutex = 1,
+		.setup = lwcg_setup,
+		.get = lwcg_get,
+		.spawn = lwcg_attach_spawn,
 		.release = lwcg_release,
 		.teardown = lwcg_teardown,
 		.is_quiet = lwcg_is_quiet,

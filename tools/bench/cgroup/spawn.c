@@ -46,19 +46,26 @@ static long raw_syscall4(long nr, long a, long b, long c, long d)
 	return ret;
 }
 
-static void child(_Atomic uint32_t *gate)
+static void child(struct sandbox *sb)
 {
-	while (!atomic_load(gate))
-		raw_syscall4(SYS_futex, (long)gate, FUTEX_WAIT, 0, 0);
+	long failed = 0;
+
+	while (!atomic_load(&sb->gate))
+		raw_syscall4(SYS_futex, (long)&sb->gate, FUTEX_WAIT, 0, 0);
+	if (sb->tasks >= 0) {
+		failed = raw_syscall4(SYS_write, sb->tasks, (long)"0", 1, 0) != 1;
+		atomic_store(&sb->attached, 1);
+		raw_syscall4(SYS_futex, (long)&sb->attached, FUTEX_WAKE, 1, 0);
+	}
 	for (;;)
-		raw_syscall4(SYS_exit_group, 0, 0, 0, 0);
+		raw_syscall4(SYS_exit_group, failed, 0, 0, 0);
 }
 
 /* clone3() onto another stack, which C cannot return from. */
-static long clone_onto_stack(struct clone_args *args, _Atomic uint32_t *gate)
+static long clone_onto_stack(struct clone_args *args, struct sandbox *sb)
 {
-	register void (*fn)(_Atomic uint32_t *) __asm__("r8") = child;
-	register _Atomic uint32_t *arg __asm__("r9") = gate;
+	register void (*fn)(struct sandbox *) __asm__("r8") = child;
+	register struct sandbox *arg __asm__("r9") = sb;
 	long ret;
 
 	__asm__ volatile("syscall\n\t"
@@ -75,7 +82,7 @@ static long clone_onto_stack(struct clone_args *args, _Atomic uint32_t *gate)
 	return ret;
 }
 
-int spawn_child(struct sandbox *sb, int cgroup, bool gated)
+static int start_child(struct sandbox *sb, int cgroup, bool gated)
 {
 	struct clone_args args = {
 		.flags = CLONE_VM | CLONE_FILES | CLONE_FS,
@@ -90,11 +97,29 @@ int spawn_child(struct sandbox *sb, int cgroup, bool gated)
 		args.cgroup = cgroup;
 	}
 	atomic_store(&sb->gate, !gated);
-	pid = clone_onto_stack(&args, &sb->gate);
+	pid = clone_onto_stack(&args, sb);
 	if (pid < 0)
 		return pid;
 	sb->pid = pid;
 	return 0;
+}
+
+int spawn_child(struct sandbox *sb, int cgroup, bool gated)
+{
+	sb->tasks = -1;
+	return start_child(sb, cgroup, gated);
+}
+
+int spawn_attached(struct sandbox *sb, int tasks)
+{
+	int ret;
+
+	sb->tasks = tasks;
+	atomic_store(&sb->attached, 0);
+	ret = start_child(sb, -1, false);
+	while (!ret && !atomic_load(&sb->attached))
+		syscall(SYS_futex, &sb->attached, FUTEX_WAIT, 0, NULL, NULL, 0);
+	return ret;
 }
 
 void spawn_release(struct sandbox *sb)

@@ -8,10 +8,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +26,60 @@
 #define QUIET_TIMEOUT_NS 120000000000ULL
 
 static const char *const controllers[] = {"memory", "cpu", "pids"};
+
+/* As production nodes mount them; pids is for the third limit. */
+#define V1_PATH	   "/run/rund-bench-v1"
+#define V1_OPTIONS "cpu,cpuacct,cpuset,blkio,memory,freezer,pids"
+
+static bool use_v1;
+
+int tree_use_v1(void)
+{
+	struct statfs fs;
+
+	if (mkdir(V1_PATH, 0755) && errno != EEXIST)
+		return log_errno(-errno, "mkdir %s: %m", V1_PATH);
+	use_v1 = !statfs(V1_PATH, &fs) && fs.f_type == CGROUP_SUPER_MAGIC;
+	if (!use_v1 && mount("cgroup", V1_PATH, "cgroup", 0, V1_OPTIONS))
+		return log_errno(-errno, "mount -t cgroup -o " V1_OPTIONS " cgroup " V1_PATH
+					 ": %m; is cgroup v2 using the controllers?");
+	use_v1 = true;
+	return 0;
+}
+
+bool tree_is_v1(void)
+{
+	return use_v1;
+}
+
+void tree_unmount_v1(void)
+{
+	if (use_v1 && (umount(V1_PATH) || rmdir(V1_PATH)))
+		log_warn("unmounting %s: %m", V1_PATH);
+}
+
+/* A cpuset takes no processes before it has CPUs and memory nodes; children get the same. */
+static int fill_cpuset(int dir, const char *path)
+{
+	static const char *const files[][2] = {
+		{"cpuset.cpus", "Cpus_allowed_list: %255s"},
+		{"cpuset.mems", "Mems_allowed_list: %255s"},
+	};
+	__cleanup_file FILE *f = fopen("/proc/self/status", "re");
+	__cleanup_free char *line = NULL;
+	char text[256];
+	size_t cap = 0;
+	int ret = f ? 0 : -errno;
+
+	/* not the isolated ones, to which nobody comes but by asking */
+	while (!ret && getline(&line, &cap, f) > 0)
+		for (int i = 0; i < 2 && !ret; i++)
+			if (sscanf(line, files[i][1], text) == 1)
+				ret = io_write_file(dir, files[i][0], text);
+	if (!ret)
+		ret = io_write_file(dir, "cgroup.clone_children", "1");
+	return ret ? log_errno(ret, "%s: filling its cpuset: %s", path, strerror(-ret)) : 0;
+}
 
 static int controllers_enable(int dir, const char *path)
 {
@@ -40,7 +97,13 @@ static int controllers_enable(int dir, const char *path)
 
 static int root_path(char *path, size_t len)
 {
-	int ret = cg2_mount(path, len);
+	int ret;
+
+	if (use_v1) {
+		snprintf(path, len, "%s", V1_PATH);
+		return 0;
+	}
+	ret = cg2_mount(path, len);
 
 	return ret ? log_errno(ret, "no cgroup v2 is mounted: mount -t cgroup2 none /sys/fs/cgroup")
 		   : 0;
@@ -98,6 +161,9 @@ int tree_favordynmods(bool on)
 	__cleanup_fd int fs = -1;
 	int ret, before;
 
+	/* an option of each mount; that of cgroup v1 is left alone */
+	if (use_v1)
+		return 0;
 	ret = root_path(root, sizeof(root));
 	if (ret)
 		return ret;
@@ -114,6 +180,42 @@ int tree_favordynmods(bool on)
 				 "its series out",
 				 root);
 	return before;
+}
+
+/*
+ * Cgroup v1 does not count them: there are so many more cgroups than directories, of
+ * which each has a link to its parent.
+ */
+static int v1_dying(struct bench *b, struct dying *dying)
+{
+	__cleanup_file FILE *f = fopen("/proc/cgroups", "re");
+	__cleanup_free char *line = NULL;
+	struct stat root, parent;
+	uint64_t cgroups = 0;
+	size_t cap = 0;
+
+	while (f && getline(&line, &cap, f) > 0)
+		if (sscanf(line, "memory %*d %" SCNu64, &cgroups) == 1)
+			break;
+	if (!cgroups || stat(V1_PATH, &root) || fstat(b->parent_fd, &parent))
+		return log_errno(-EIO, "counting the cgroups in %s and /proc/cgroups", V1_PATH);
+	/* a directory has two links, and one of each of its children */
+	cgroups -= 1 + (root.st_nlink - 2) + (parent.st_nlink - 2);
+	/* those from before may go in the meantime */
+	if (cgroups < b->dying_before)
+		b->dying_before = cgroups;
+	dying->cgroups = cgroups - b->dying_before;
+	dying->memory = dying->cgroups;
+	return 0;
+}
+
+static int open_v1(struct bench *b)
+{
+	struct dying before = {};
+	int ret = v1_dying(b, &before);
+
+	b->dying_before = before.cgroups;
+	return ret ?: fill_cpuset(b->parent_fd, b->path);
 }
 
 int tree_open(struct bench *b, const struct series *s)
@@ -133,7 +235,7 @@ int tree_open(struct bench *b, const struct series *s)
 	root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (root_fd < 0)
 		return log_errno(-errno, "%s: %m", root);
-	ret = controllers_enable(root_fd, root);
+	ret = use_v1 ? 0 : controllers_enable(root_fd, root);
 	if (ret)
 		return ret;
 	snprintf(b->path, sizeof(b->path), "%s/rund-bench-%d-%s", root, getpid(), s->name);
@@ -142,7 +244,7 @@ int tree_open(struct bench *b, const struct series *s)
 	b->parent_fd = open(b->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->parent_fd < 0)
 		return log_errno(-errno, "%s: %m", b->path);
-	return controllers_enable(b->parent_fd, b->path);
+	return use_v1 ? open_v1(b) : controllers_enable(b->parent_fd, b->path);
 }
 
 /* What an operation that failed left behind goes as well. */
@@ -179,7 +281,7 @@ void tree_close(struct bench *b)
 	tree_favordynmods(b->favordynmods_before);
 }
 
-int tree_dying(struct bench *b, struct dying *dying)
+static int v2_dying(struct bench *b, struct dying *dying)
 {
 	int ret =
 		cg2_read_key(b->parent_fd, "cgroup.stat", "nr_dying_descendants", &dying->cgroups);
@@ -191,6 +293,11 @@ int tree_dying(struct bench *b, struct dying *dying)
 	if (cg2_read_key(b->parent_fd, "cgroup.stat", "nr_dying_subsys_memory", &dying->memory))
 		dying->memory = dying->cgroups;
 	return 0;
+}
+
+int tree_dying(struct bench *b, struct dying *dying)
+{
+	return use_v1 ? v1_dying(b, dying) : v2_dying(b, dying);
 }
 
 int tree_quiet(struct bench *b, struct dying *dying)
