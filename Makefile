@@ -54,9 +54,11 @@ userspace: deps
 
 module: kernel-host
 	@$(MAKE) --no-print-directory -C kmod/lwcg KDIR=$(BUILD)/kernel/host/tree OUT=$(BUILD)/kmod
+	@$(MAKE) --no-print-directory -C tools/lab/kmod KDIR=$(BUILD)/kernel/host/tree OUT=$(BUILD)/lab/host
 module-debug: kernel-debug
 	@$(MAKE) --no-print-directory -C kmod/lwcg KDIR=$(BUILD)/kernel/debug/tree OUT=$(BUILD)/kmod-debug
 	@$(MAKE) --no-print-directory -C selftests/lwcg/kmod KDIR=$(BUILD)/kernel/debug/tree OUT=$(BUILD)/kmod-debug/test
+	@$(MAKE) --no-print-directory -C tools/lab/kmod KDIR=$(BUILD)/kernel/debug/tree OUT=$(BUILD)/lab/debug
 
 lab-init: deps
 	@$(MAKE) --no-print-directory -C tools/lab

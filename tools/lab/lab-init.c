@@ -13,7 +13,7 @@
  *   argv, env   NUL-terminated strings
  *   cwd         the working directory
  *   tty         present: the command gets the console hvc0 as its terminal
- *   module      present: path of a module to load before the command
+ *   modules     NUL-terminated paths of modules to load before the command
  *   kmemleak    present: scan for leaked kernel memory afterwards
  */
 #define _GNU_SOURCE
@@ -229,18 +229,17 @@ static void loopback_up(void)
 	close(fd);
 }
 
-static void load_module(void)
+static void load_modules(void)
 {
-	size_t len;
-	char *path = job_file("module", &len);
-	int fd;
+	char **path;
 
-	if (!path)
-		return;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
-		die("loading %s: %s; see dmesg above", path, strerror(errno));
-	close(fd);
+	for (path = job_strings("modules"); *path; path++) {
+		int fd = open(*path, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+			die("loading %s: %s; see dmesg above", *path, strerror(errno));
+		close(fd);
+	}
 }
 
 static void child(bool tty)
@@ -473,7 +472,7 @@ int main(void)
 	}
 	loopback_up();
 	sethostname("rund-lab", 8);
-	load_module();
+	load_modules();
 	mark("command starts");
 	code = run(tty);
 	mark("command ended");
