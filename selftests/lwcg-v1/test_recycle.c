@@ -5,47 +5,11 @@
  * or in one that took the place of a slot that retired.
  */
 #define LWCG_V1
-#include "../lwcg/lwcg_test.h"
+#include "../lwcg/lwcg_tenant.h"
 
-#include <inttypes.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/xattr.h>
-
-/* Touch memory page by page. */
-static void use_memory(size_t bytes)
-{
-	volatile char *p =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	size_t i;
-
-	for (i = 0; p != MAP_FAILED && i < bytes; i += 4096)
-		p[i] = 1;
-}
-
-static void use_cpu(int ms)
-{
-	while (clock() < ms * (CLOCKS_PER_SEC / 1000))
-		;
-}
-
-static void use_little(void)
-{
-	use_cpu(1);
-}
-
-/* Run a function in the slot; 0 when its process has ended, however. */
-static int run_in(const struct lwcg_acquire *arg, void (*fn)(void))
-{
-	pid_t pid = clone_into(arg->dir_fd);
-
-	if (!pid) {
-		fn();
-		_exit(0);
-	}
-	return pid < 0 ? pid : reap(pid) < 0;
-}
 
 static void use_everything(void)
 {
@@ -245,21 +209,6 @@ static int expect_fresh(int dev)
 	return KTAP_PASS;
 }
 
-/* The number of the youngest ready slot, from its name. */
-static uint64_t youngest(void)
-{
-	DIR *dir = fdopendir(openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	uint64_t id, max = 0;
-	struct dirent *de;
-
-	while (dir && (de = readdir(dir)))
-		if (sscanf(de->d_name, ".lwcg-%" SCNu64, &id) == 1 && id > max)
-			max = id;
-	if (dir)
-		closedir(dir);
-	return max;
-}
-
 static int test_same_slot_is_fresh(void)
 {
 	int dev = device_open_bound(1), tries, left = ktap_slow() ? 2 : 5;
@@ -329,19 +278,6 @@ static int leave_cpuset(const struct lwcg_acquire *arg)
 static int leave_tcp_limit(const struct lwcg_acquire *arg)
 {
 	return write_at(arg->dir_fd, "memory.kmem.tcp.limit_in_bytes", "1G");
-}
-
-static int kept_memfd;
-
-static void write_to_memfd(void)
-{
-	(void)!write(kept_memfd, (char[65536]){1}, 65536);
-}
-
-static int leave_shared_memory(const struct lwcg_acquire *arg)
-{
-	kept_memfd = memfd_create("kept", MFD_CLOEXEC);
-	return kept_memfd < 0 || run_in(arg, write_to_memfd) ? -1 : kept_memfd;
 }
 
 static int test_slots_that_retire(void)
@@ -423,33 +359,125 @@ static int test_cpuset_follows_by_retiring(void)
 	return KTAP_PASS;
 }
 
-#define NR_OBJECTS 1000
-
-/* Inodes and names that stay when whoever made them is gone. */
-static void make_objects(void)
+/* Tasks of a cpuset whose CPUs go away are moved up; those of a lease stay and are killed. */
+static int test_tenant_stays_without_cpus(void)
 {
-	char name[64];
-	int i, fd;
+	struct lwcg_acquire arg = acquire_arg("unplugged");
+	char *all = strdup(read_at(parent_fd, "cpuset.cpus"));
+	int dir, dev = device_open(), populated;
+	const char *one = first_cpu();
+	char online[64];
+	pid_t pid;
 
-	for (i = 0; i < NR_OBJECTS; i++) {
-		snprintf(name, sizeof(name), "/tmp/objects/%d", i);
-		fd = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-		if (fd >= 0)
-			close(fd);
-	}
+	snprintf(online, sizeof(online), "/sys/devices/system/cpu/cpu%s/online", one);
+	if (!all || !strcmp(all, one) || access(online, W_OK))
+		return ktap_skip("needs two CPUs, one of which can be taken offline");
+	EXPECT_EQ(mkdirat(parent_fd, "hotplug", 0755), 0);
+	dir = openat(parent_fd, "hotplug", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	EXPECT_EQ(write_at(dir, "cpuset.cpus", one), 0);
+	EXPECT_EQ(write_at(dir, "cpuset.mems", read_at(parent_fd, "cpuset.mems")), 0);
+	EXPECT_EQ(pool_bind(dev, dir, 1, 0), 0);
+	EXPECT_EQ(acquire_wait(dev, &arg), 0);
+	pid = sleeper_in(arg.dir_fd);
+	EXPECT(WAIT_FOR(is_populated(arg.dir_fd)));
+
+	EXPECT_EQ(write_at(AT_FDCWD, online, "0"), 0);
+	EXPECT(WAIT_FOR(says(arg.dir_fd, "cpuset.cpus", "")));
+	/* who moves them is a worker */
+	sleep_ms(500);
+	populated = is_populated(arg.dir_fd);
+	EXPECT_EQ(write_at(AT_FDCWD, online, "1"), 0);
+	EXPECT_EQ(write_at(parent_fd, "cpuset.cpus", all), 0);
+	EXPECT(populated);
+
+	EXPECT_EQ(release(dev, arg.slot_id), 0);
+	EXPECT(WIFSIGNALED(reap(pid)));
+	close(arg.dir_fd);
+	EXPECT(WAIT_FOR(!info(dev).recycling && drain(dev) == 0));
+	close(dev);
+	close(dir);
+	EXPECT_EQ(unlinkat(parent_fd, "hotplug", AT_REMOVEDIR), 0);
+	free(all);
+	return KTAP_PASS;
 }
 
-static int remove_objects(void)
-{
-	char name[64];
-	int i;
+/* Mapped by the tenant, and not charged to it: so much that going through it takes a while. */
+static volatile char *shared;
+static size_t shared_size;
 
-	for (i = 0; i < NR_OBJECTS; i++) {
-		snprintf(name, sizeof(name), "/tmp/objects/%d", i);
-		if (unlink(name))
-			return -1;
+static void read_shared(void)
+{
+	size_t i;
+
+	for (i = 0; i < shared_size; i += 4096)
+		(void)shared[i];
+}
+
+/* Charges that are on their way to another cgroup when the lease ends: 0, or -1. */
+static int move_charges(int dev, int target)
+{
+	struct lwcg_acquire arg = acquire_arg("mover");
+	pid_t tenant, writer;
+	char text[16];
+
+	shared[0] = 0;
+	if (acquire_wait(dev, &arg))
+		return -1;
+	tenant = clone_into(arg.dir_fd);
+	if (!tenant) {
+		/* lies below the shared memory, and is moved first */
+		use_memory(4 << 20);
+		read_shared();
+		shared[0] = 1;
+		for (;;)
+			pause();
 	}
-	return 0;
+	if (!WAIT_FOR(shared[0]))
+		return -1;
+	snprintf(text, sizeof(text), "%d", tenant);
+	writer = fork();
+	if (!writer)
+		_exit(write_at(target, "cgroup.procs", text) ? 1 : 0);
+	/* the tenant has left, while the writer goes through its memory */
+	if (!WAIT_FOR(!is_populated(arg.dir_fd)) || release(dev, arg.slot_id))
+		return -1;
+	close(arg.dir_fd);
+	kill(tenant, SIGKILL);
+	if (!WAIT_FOR(!info(dev).recycling))
+		return -1;
+	ktap_diag("the writer is %s", waitpid(writer, NULL, WNOHANG) ? "done" : "still at it");
+	return reap(tenant) == -1 ? -1 : 0;
+}
+
+/* What is uncharged too much, and from the next tenant, the kernel log tells. */
+static int test_charges_on_the_move(void)
+{
+	int dev = device_open_bound(1), i, target, rounds = 3;
+	struct lwcg_acquire arg;
+
+	EXPECT_EQ(mkdirat(parent_fd, "target", 0755), 0);
+	target = openat(parent_fd, "target", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	EXPECT_EQ(write_at(target, "cpuset.cpus", read_at(parent_fd, "cpuset.cpus")), 0);
+	EXPECT_EQ(write_at(target, "cpuset.mems", read_at(parent_fd, "cpuset.mems")), 0);
+	EXPECT_EQ(write_at(target, "memory.move_charge_at_immigrate", "1"), 0);
+	shared_size = (ktap_slow() ? 128UL : 1024UL) << 20;
+	shared = mmap(NULL, shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	EXPECT(shared != MAP_FAILED);
+	read_shared();
+	for (i = 0; i < rounds; i++)
+		EXPECT_EQ(move_charges(dev, target), 0);
+	ktap_diag("%d leases, %d slots retired", rounds, (int)info(dev).retired);
+	arg = acquire_arg("next");
+	EXPECT_EQ(acquire_wait(dev, &arg), 0);
+	EXPECT_EQ(run_in(&arg, use_little), 0);
+	EXPECT(atoll(read_at(arg.dir_fd, "memory.usage_in_bytes")) < 4 << 20);
+	EXPECT_EQ(release(dev, arg.slot_id), 0);
+	close(arg.dir_fd);
+	close(target);
+	EXPECT_EQ(unlinkat(parent_fd, "target", AT_REMOVEDIR), 0);
+	munmap((void *)shared, shared_size);
+	close(dev);
+	return KTAP_PASS;
 }
 
 /* A slot of which something is in use retires after four seconds, and not before. */
@@ -643,6 +671,10 @@ int main(void)
 		T(test_kernel_objects_stay_behind),
 		T(test_slots_that_retire),
 		T(test_cpuset_follows_by_retiring),
+		T(test_tenant_stays_without_cpus),
+		T(test_charges_on_the_move),
+		T(test_dentries_are_dropped),
+		T(test_mounts_are_detached),
 		T(test_old_files_are_dead),
 		T(test_waiting_for_memory_is_killed),
 		T(test_churn),
