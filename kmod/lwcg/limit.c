@@ -68,7 +68,8 @@ static int limit_write(struct slot *slot, const char *name, u64 limit, char *tex
 		slot->limits_known = false;
 	if (ret == -ENOENT || ret == -ENODEV)
 		return limit == LWCG_MAX ? 0 : -EOPNOTSUPP;
-	return ret;
+	/* some files take signed numbers, for which a large one is out of range */
+	return ret == -ERANGE ? -EINVAL : ret;
 }
 
 static int write_number(struct slot *slot, const char *name, u64 limit, const char *none)
@@ -110,9 +111,7 @@ static int write_cpu_cfs(struct slot *slot, u64 quota_us, u64 period_us, bool kn
 		if (ret || quota_us == LWCG_MAX)
 			return ret;
 	}
-	/* numbers are signed there, and too large a one is out of range */
-	ret = write_number(slot, "cpu.cfs_quota_us", quota_us, none);
-	return ret == -ERANGE ? -EINVAL : ret;
+	return write_number(slot, "cpu.cfs_quota_us", quota_us, none);
 }
 
 static int write_cpu_max(struct slot *slot, u64 quota_us, u64 period_us, bool known)

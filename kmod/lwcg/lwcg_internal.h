@@ -17,6 +17,7 @@
  * Lock order, outermost first; Documentation/lwcg.rst explains it:
  *
  *   pools_mutex > pool.fill_mutex > cgroup_mutex > css_set_lock > workqueue
+ *   pool.fill_mutex > the parent directory's i_rwsem, namespace_sem
  *   pool.lock > workqueue; pool.lock is held for a few list operations
  *
  * Two workqueues: lwcg_wq for what takes cgroup_mutex, and lwcg_recycle_wq for

@@ -215,12 +215,15 @@ static void renew_waiting(struct pool *pool)
 
 		lease = slot->id;
 		ret = lwcg_slot_renew(slot);
-		if (ret == -EAGAIN)
+		if (ret == -EAGAIN) {
 			put_off(slot);
-		else if (!ret && lwcg_pool_recycled(slot, lease))
+		} else if (!ret && lwcg_pool_recycled(slot, lease)) {
 			recycle_done(pool);
-		else
+		} else {
+			/* what is reported is the end of the lease */
+			slot->id = lease;
 			retire(slot, ret);
+		}
 		cond_resched();
 	}
 }

@@ -62,7 +62,8 @@ static int slot_create_cgroup(struct slot *slot)
  * @slot: the slot
  * @name: its name
  *
- * Its permissions are not checked: opening /dev/lwcg was the check.
+ * Its permissions are not checked: opening /dev/lwcg was the check.  Those of the
+ * pool's directory are, of the caller's to search it.
  *
  * Context: Process context, takes the parent directory's inode lock if @name is not
  * cached.
@@ -83,7 +84,10 @@ struct file *lwcg_slot_open(const struct slot *slot, const char *name)
 	return file;
 }
 
-/* The directory is gone or about to go: keep nothing of it in the caches. */
+/*
+ * The directory is gone or about to go.  As after rmdir(2) nothing is mounted there any
+ * more, and neither it nor what was looked up in it stays in the caches.
+ */
 static void slot_forget_dir(struct slot *slot)
 {
 	/* at once: the pool has the mount, so that this is not its last reference */
@@ -91,7 +95,9 @@ static void slot_forget_dir(struct slot *slot)
 		__fput_sync(slot->dir);
 	slot->dir = NULL;
 	if (slot->dentry) {
-		d_drop(slot->dentry);
+		d_invalidate(slot->dentry);
+		/* which does nothing once somebody has looked for the old name */
+		shrink_dcache_parent(slot->dentry);
 		dput(slot->dentry);
 	}
 	slot->dentry = NULL;
@@ -223,7 +229,21 @@ int lwcg_slot_renew(struct slot *slot)
 	ret = slot_open_ahead(slot);
 	if (!ret)
 		lwcg_limits_expect(slot, changes);
-	return ret;
+	/* it has begun its next life: there is no trying again */
+	return ret == -EAGAIN ? -EIO : ret;
+}
+
+/* Nobody was let in, and what its limits are is not known any more: as good as new. */
+static bool slot_put_back(struct slot *slot)
+{
+	char name[READY_NAME_MAX];
+
+	slot_ready_name(slot, name);
+	if (cgroup_pool_rename(&slot->member, name))
+		return false;
+
+	lwcg_pool_unpop(slot);
+	return true;
 }
 
 /**
@@ -231,7 +251,7 @@ int lwcg_slot_renew(struct slot *slot)
  * @slot: the slot
  * @arg: the tenant's name and limits, checked
  *
- * On error the slot is back in the pool, or recycled when it was changed.
+ * On error the slot is back in the pool, or recycled when it has got limits.
  *
  * Context: Process context, does not take cgroup_mutex nor the parent's inode lock.
  * Return: the cgroup's open directory, or an ERR_PTR(): -EEXIST if the name is
@@ -250,6 +270,9 @@ struct file *lwcg_slot_lease(struct slot *slot, const struct lwcg_acquire *arg)
 	}
 	/* nobody is let in before the limits are there */
 	ret = lwcg_limits_apply(slot, &limits);
+	if (ret == -ERESTARTNOINTR && slot_put_back(slot))
+		return ERR_PTR(ret);
+
 	cgroup_pool_lease(&slot->member);
 	lwcg_pool_refill(slot->pool);
 	if (ret) {

@@ -27,6 +27,10 @@ void lwcg_stats_acquire(struct pool *pool, const struct lwcg_acquire *arg, u64 s
 {
 	u64 ns = ktime_get_ns() - start;
 
+	/* it is about to begin again */
+	if (ret == -ERESTARTNOINTR)
+		return;
+
 	if (!ret)
 		pool_time(pool, TIME_ACQUIRE, ns);
 	else if (ret == -EAGAIN)

@@ -114,13 +114,7 @@ static int fail_behind_leases(const char *function, tenant_fn tenant, int least)
 	return KTAP_PASS;
 }
 
-/* The directory and files of a slot's next life, and its limits. */
-static int test_renewal_fails_cleanly(void)
-{
-	return fail_behind_leases("lwcg_slot_renew", NULL, 20);
-}
-
-/* All that one run of the recycler does. */
+/* One run of the recycler: the directory and files of a slot's next life, and its limits. */
 static int test_recycler_fails_cleanly(void)
 {
 	return fail_behind_leases("recycle_work", NULL, 20);
@@ -281,9 +275,8 @@ int main(void)
 {
 	static const struct ktap_test tests[] = {
 		T(test_retirement_never_fails), T(test_trimming_never_fails),
-		T(test_reclaim_fails_cleanly),	T(test_renewal_fails_cleanly),
+		T(test_reclaim_fails_cleanly),	T(test_recycler_fails_cleanly),
 		T(test_refill_fails_cleanly),	T(test_loading_fails_cleanly),
-		T(test_recycler_fails_cleanly),
 	};
 
 	setup("workers", ARRAY_SIZE(tests));

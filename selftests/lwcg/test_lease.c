@@ -14,6 +14,11 @@ static int test_acquire_renames(void)
 	struct stat by_fd, by_path;
 
 	EXPECT_EQ(info(dev).ready, 2);
+#ifdef LWCG_V1
+	EXPECT_EQ(info(dev).cgroup_version, 1);
+#else
+	EXPECT_EQ(info(dev).cgroup_version, 2);
+#endif
 	EXPECT_EQ(acquire(dev, &arg), 0);
 	EXPECT_EQ(fstat(arg.dir_fd, &by_fd), 0);
 	EXPECT_EQ(fstatat(parent_fd, "renamed", &by_path, 0), 0);
@@ -109,6 +114,9 @@ static int test_bad_limit_leaves_nothing(void)
 
 	arg.memory_max = 64 << 20;
 	arg.cpu_quota_us = 1;
+	EXPECT_EQ(acquire_wait(dev, &arg), -EINVAL);
+	arg.cpu_quota_us = LWCG_MAX;
+	arg.pids_max = LWCG_MAX - 1;
 	EXPECT_EQ(acquire_wait(dev, &arg), -EINVAL);
 	EXPECT_EQ(info(dev).leased, 0);
 	EXPECT(!exists_at(parent_fd, "badlimit"));

@@ -172,6 +172,17 @@ static int launch_and_release(int dev, struct lwcg_acquire *arg)
 	return release(dev, arg->slot_id) ? __LINE__ : 0;
 }
 
+/* Does the process wait for something that no signal ends? */
+static bool is_blocked(pid_t pid)
+{
+	char name[32];
+	const char *p;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
+	p = strrchr(read_at(AT_FDCWD, name), ')');
+	return p && p[2] == 'D';
+}
+
 static int test_launch_while_cgroup_mutex_is_held(void)
 {
 	struct lwcg_acquire arg = acquire_arg("unhindered");
@@ -195,14 +206,14 @@ static int test_launch_while_cgroup_mutex_is_held(void)
 	maker = fork();
 	if (!maker)
 		_exit(mkdirat(parent_fd, "hindered", 0755) ? 1 : 0);
+	blocked = WAIT_FOR(is_blocked(maker));
+	failed = blocked ? launch_and_release(dev, &arg) : 0;
 	sleep_ms(200);
-	failed = launch_and_release(dev, &arg);
-	sleep_ms(200);
-	blocked = waitpid(maker, NULL, WNOHANG);
+	blocked &= is_blocked(maker);
 	EXPECT_EQ(mutex_release(), 0);
 	close(arg.dir_fd);
 	EXPECT_EQ(failed, 0);
-	EXPECT_EQ(blocked, 0);
+	EXPECT(blocked);
 	EXPECT_EQ(reap(maker), 0);
 	EXPECT_EQ(unlinkat(parent_fd, "hindered", AT_REMOVEDIR), 0);
 	EXPECT(WAIT_FOR(info(dev).leased == 0 && info(dev).recycling == 0));

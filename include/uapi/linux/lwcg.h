@@ -168,6 +168,10 @@
  * after twice as long each time, up to 30 seconds, and with every LWCG_ACQUIRE,
  * unless the parent was removed.
  *
+ * On cgroup v1 the parent needs cpuset.cpus and cpuset.mems before this call, if
+ * cpuset is there: slots have what it had when they were made, and attaching to one
+ * that has none fails with ENOSPC.
+ *
  * EBADF @parent_fd is not open or not a directory of a cgroup hierarchy;
  * EINVAL @target or @low_water out of range;
  * ENOENT LWCG_POOL_EXISTING was given and the parent has no pool;
@@ -217,7 +221,7 @@ struct lwcg_pool {
  * EINVAL the name is malformed, or the controller rejects a limit;
  * EEXIST the name is taken;
  * EOPNOTSUPP a limit was given whose controller is not enabled in the parent's
- * cgroup.subtree_control; EMFILE, ENOMEM.
+ * cgroup.subtree_control or, on cgroup v1, not on the hierarchy; EMFILE, ENOMEM.
  */
 struct lwcg_acquire {
 	__u32 size;

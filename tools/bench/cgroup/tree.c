@@ -191,20 +191,21 @@ static int v1_dying(struct bench *b, struct dying *dying)
 	__cleanup_file FILE *f = fopen("/proc/cgroups", "re");
 	__cleanup_free char *line = NULL;
 	struct stat root, parent;
-	uint64_t cgroups = 0;
+	uint64_t cgroups = 0, dirs;
 	size_t cap = 0;
 
+	/* first: one that is made meanwhile looks like one more dying, and not like less */
+	if (stat(V1_PATH, &root) || fstat(b->parent_fd, &parent))
+		return log_errno(-errno, "%s: %m", V1_PATH);
 	while (f && getline(&line, &cap, f) > 0)
 		if (sscanf(line, "memory %*d %" SCNu64, &cgroups) == 1)
 			break;
-	if (!cgroups || stat(V1_PATH, &root) || fstat(b->parent_fd, &parent))
-		return log_errno(-EIO, "counting the cgroups in %s and /proc/cgroups", V1_PATH);
+	if (!cgroups)
+		return log_errno(-EIO, "/proc/cgroups does not count memory cgroups");
 	/* a directory has two links, and one of each of its children */
-	cgroups -= 1 + (root.st_nlink - 2) + (parent.st_nlink - 2);
-	/* those from before may go in the meantime */
-	if (cgroups < b->dying_before)
-		b->dying_before = cgroups;
-	dying->cgroups = cgroups - b->dying_before;
+	dirs = 1 + (root.st_nlink - 2) + (parent.st_nlink - 2);
+	/* one that goes meanwhile is still among these; those from before may go, too */
+	dying->cgroups = cgroups > dirs + b->dying_before ? cgroups - dirs - b->dying_before : 0;
 	dying->memory = dying->cgroups;
 	return 0;
 }
