@@ -57,7 +57,7 @@ static void usage(void)
 	       "  --sandboxes N        sandboxes of a run (default 2000; 200 with --instructions)\n"
 	       "  --threads N,...      run with so many threads (default 1,2,4,8,16)\n"
 	       "  --series NAME,...    only these series (default all)\n"
-	       "  --pool N             cgroups that pools keep ready (default: as --sandboxes)\n"
+	       "  --pool N             cgroups that pools keep ready (default: twice --sandboxes)\n"
 	       "  --probe-ops N        sandboxes of the runs that count locks and waits for a CPU\n"
 	       "                       (default: 400, or --sandboxes if that is less)\n"
 	       "  --bystander-forks N  forks of a bystander beside each run (default 1000, 0: "
@@ -162,7 +162,7 @@ static void set_defaults(struct config *cfg)
 		cfg->probe_ops = 400;
 	cfg->probe_ops = least(cfg->probe_ops, cfg->sandboxes);
 	if (!cfg->pool)
-		cfg->pool = least(cfg->sandboxes, 16384);
+		cfg->pool = least(2 * cfg->sandboxes, 16384);
 }
 
 /* Controllers are on one hierarchy at a time: prepare for the one that is wanted. */
