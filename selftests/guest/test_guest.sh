@@ -240,4 +240,5 @@ test_hostile_command() {
 }
 
 rm -f "$PROBE"*
+ktap_slow_runs test_mounts test_nested_namespaces test_full_layer test_leftovers
 ktap_main "$@"

@@ -126,4 +126,5 @@ test_terminated_launch() {
 	nothing_left
 }
 
+ktap_slow_runs test_parallel test_kill_at_random_moments test_lost_monitor
 ktap_main "$@"

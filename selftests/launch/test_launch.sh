@@ -285,4 +285,8 @@ test_check() {
 	expect_match remedy "$out" '-> mkfs.xfs'
 }
 
+ktap_slow_runs test_exit_status test_two_cpus_and_memory test_refuses_full_store \
+	test_guest_panic test_cgroup_from_first_instruction test_limits test_out_of_memory \
+	test_rootfs_unchanged_and_upper_nameless test_fallback_without_lwcg \
+	test_every_step_can_fail
 ktap_main "$@"

@@ -126,4 +126,5 @@ test_help_and_version() {
 	expect_match stderr "$err" 'no such command; '
 }
 
+ktap_slow_runs test_detached_life test_kill test_rm_ends_foreground
 ktap_main "$@"

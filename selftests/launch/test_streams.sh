@@ -147,4 +147,5 @@ test_tty_is_restored() {
 	nothing_left
 }
 
+ktap_slow_runs test_big_stdin_comes_back test_tty
 ktap_main "$@"

@@ -217,4 +217,5 @@ test_refused() {
 	expect_match stderr "$err" '/dev/full: No space left'
 }
 
+ktap_slow_runs test_contention test_launches test_killed
 ktap_main "$@"

@@ -123,4 +123,5 @@ test_interrupted_run_leaves_nothing() {
 	nothing_left
 }
 
+ktap_slow_runs test_errors_say_what test_interrupted_run_leaves_nothing
 ktap_main "$@"

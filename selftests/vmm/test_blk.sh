@@ -111,4 +111,5 @@ test_four_disks() {
 	expect_match "disks" "$console" '^vdd=8192:rund-blk3'
 }
 
+ktap_slow_runs test_file_system test_no_space
 ktap_main "$@"

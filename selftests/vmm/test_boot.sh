@@ -102,4 +102,6 @@ test_panic_ends_it() {
 	expect_match "console" "$console" 'Kernel panic'
 }
 
+ktap_slow_runs test_vmlinux_1_cpu test_vmlinux_4_cpus test_kernel_irqchip \
+	test_memory_is_lazy
 ktap_main "$@"

@@ -117,4 +117,5 @@ test_nothing_left() {
 	[ ! -e "$TMP/vsock" ] || ktap_fail "the vsock socket is left"
 }
 
+ktap_slow_runs test_no_kvm test_nothing_left
 ktap_main "$@"
