@@ -397,7 +397,7 @@ void lwcg_pool_refill(struct pool *pool)
 }
 
 /**
- * lwcg_pool_unpop() - put a slot back that was popped and not changed
+ * lwcg_pool_unpop() - put a slot back that was popped and has its name again
  * @slot: the slot
  */
 void lwcg_pool_unpop(struct slot *slot)

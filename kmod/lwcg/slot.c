@@ -95,6 +95,9 @@ static void slot_forget_dir(struct slot *slot)
 		__fput_sync(slot->dir);
 	slot->dir = NULL;
 	if (slot->dentry) {
+		/* who has it open cannot look anything up in there any more */
+		inode_set_flags(d_inode(slot->dentry), S_DEAD, S_DEAD);
+		dont_mount(slot->dentry);
 		d_invalidate(slot->dentry);
 		/* which does nothing once somebody has looked for the old name */
 		shrink_dcache_parent(slot->dentry);

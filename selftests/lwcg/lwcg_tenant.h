@@ -110,20 +110,30 @@ static inline long nr_dentries(void)
 	return atol(read_at(AT_FDCWD, "/proc/sys/fs/dentry-state"));
 }
 
-/* A lease whose files are looked up; 0 when it is over. */
+/* A lease whose files are looked up, those that it has and others; 0 when it is over. */
 static inline int lease_with_lookups(int dev)
 {
 	static const char *const files[] = {"cgroup.procs", "pids.max", "memory.stat", "cpu.stat"};
 	struct lwcg_acquire arg = acquire_arg("looked-up");
 	int ret = acquire_wait(dev, &arg);
+	char name[16];
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(files) && !ret; i++)
 		ret = !exists_at(arg.dir_fd, files[i]);
 	if (ret)
 		return -1;
+	ret = release(dev, arg.slot_id);
+	/* by whoever still has the directory open */
+	if (!WAIT_FOR(!info(dev).recycling))
+		return -1;
+	for (i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "none-%zu", i);
+		if (exists_at(arg.dir_fd, name))
+			return -1;
+	}
 	close(arg.dir_fd);
-	return release(dev, arg.slot_id);
+	return ret;
 }
 
 /* Nothing stays cached of what was looked up in a cgroup that has begun its next life. */

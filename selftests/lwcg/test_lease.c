@@ -5,6 +5,11 @@
  */
 #include "lwcg_test.h"
 
+#include <dirent.h>
+#include <linux/fs.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 static int test_acquire_renames(void)
@@ -642,11 +647,109 @@ static int test_unload_during_refill(void)
 	return KTAP_PASS;
 }
 
+/* Where in the listing of a directory the entry of that name comes next; -1 if nowhere. */
+static off_t position_of(int fd, const char *name)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	const struct dirent64 *de;
+	off_t pos = 0;
+	long n, i;
+
+	while ((n = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
+		for (i = 0; i < n; i += de->d_reclen) {
+			de = (void *)(buf + i);
+			if (!strcmp(de->d_name, name))
+				return pos;
+			pos = de->d_off;
+		}
+	}
+	return -1;
+}
+
+struct listing {
+	int fd;
+	char *buf;
+	long n;
+	atomic_int tid;
+};
+
+static void *list_one(void *arg)
+{
+	struct listing *l = arg;
+
+	l->tid = syscall(SYS_gettid);
+	l->n = syscall(SYS_getdents64, l->fd, l->buf, 64);
+	return NULL;
+}
+
+/* Does the thread wait for something that no signal ends? */
+static bool thread_is_blocked(int tid)
+{
+	char name[48];
+	const char *p;
+
+	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", tid);
+	p = tid ? strrchr(read_at(AT_FDCWD, name), ')') : NULL;
+	return p && p[2] == 'D';
+}
+
+/*
+ * A name changes while it is on its way to whoever lists the directory: into a page of a
+ * file system that is frozen, so that it takes long.
+ */
+static int test_listing_while_names_change(void)
+{
+	static const char name[] = "listed-and-then-renamed";
+	int store = open("/var/lib/rund", O_RDONLY | O_DIRECTORY | O_CLOEXEC), file, ret, blocked;
+	struct lwcg_acquire arg = acquire_arg(name),
+			    other = acquire_arg("another-name-of-its-size");
+	struct listing l = {.fd = openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	int dev = device_open_bound(2);
+	pthread_t thread;
+	off_t pos;
+
+	file = open("/var/lib/rund", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (file < 0 || ftruncate(file, 4096) || ioctl(store, FIFREEZE, 0) ||
+	    ioctl(store, FITHAW, 0))
+		return ktap_skip("no file system at /var/lib/rund that can be frozen");
+	l.buf = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	EXPECT(l.buf != MAP_FAILED);
+	EXPECT_EQ(acquire_wait(dev, &arg), 0);
+	pos = position_of(l.fd, name);
+	EXPECT(pos > 0);
+	EXPECT_EQ(lseek(l.fd, pos, SEEK_SET), pos);
+
+	/* nothing leaves this test before it is thawed */
+	EXPECT_EQ(ioctl(store, FIFREEZE, 0), 0);
+	ret = pthread_create(&thread, NULL, list_one, &l);
+	blocked = !ret && WAIT_FOR(thread_is_blocked(l.tid));
+	if (blocked)
+		ret = release(dev, arg.slot_id) ?: acquire_wait(dev, &other);
+	if (ioctl(store, FITHAW, 0))
+		abort();
+	EXPECT_EQ(ret, 0);
+	EXPECT_EQ(pthread_join(thread, NULL), 0);
+	EXPECT(blocked);
+	EXPECT(l.n > 0);
+	EXPECT(!strcmp(((struct dirent64 *)l.buf)->d_name, name));
+
+	EXPECT_EQ(release(dev, other.slot_id), 0);
+	close(arg.dir_fd);
+	close(other.dir_fd);
+	munmap(l.buf, 4096);
+	close(file);
+	close(store);
+	close(l.fd);
+	close(dev);
+	return KTAP_PASS;
+}
+
 int main(void)
 {
 	static const struct ktap_test tests[] = {
 		T(test_acquire_renames),
 		T(test_cached_names_follow),
+		T(test_listing_while_names_change),
 		T(test_limits_are_applied),
 		T(test_bad_limit_leaves_nothing),
 #ifndef LWCG_V1

@@ -47,9 +47,10 @@ static int retry(struct notifier_block *nb, unsigned long event, void *data)
 	byte = READ_ONCE(*at);
 	if (byte == INT3_INSN_OPCODE)
 		return NOTIFY_DONE;
-	pr_info_ratelimited("no breakpoint at %pS\n", at);
 	write_unprotected(at, byte);
 	regs->ip = (unsigned long)at;
+	/* only now: this may come by there itself */
+	pr_info_ratelimited("no breakpoint at %pS\n", at);
 	return NOTIFY_STOP;
 }
 
