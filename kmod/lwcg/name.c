@@ -21,6 +21,7 @@ static const char *const reserved[] = {
 static const char *const reserved_v1[] = {
 	"blkio", "cpuacct", "devices", "freezer", "net_cls", "net_prio",
 };
+
 static const char *const files_v1[] = {"tasks", "notify_on_release", "release_agent"};
 
 static bool name_begins_with(const char *name, const char *const *prefixes, size_t nr)
