@@ -190,4 +190,66 @@ static inline int test_mounts_are_detached(void)
 	return KTAP_PASS;
 }
 
+/* Several holders at once, each taking, using and giving back slots in turn. */
+static inline int churn(int id, int rounds)
+{
+	struct lwcg_acquire arg;
+	char name[32];
+	pid_t pid;
+	int i, dev = device_open_bound(8);
+
+	if (dev < 0)
+		return 1;
+	for (i = 0; i < rounds; i++) {
+		snprintf(name, sizeof(name), "churn-%d-%d", id, i);
+		arg = acquire_arg(name);
+		arg.pids_max = 10;
+		arg.cpu_quota_us = 50000;
+		arg.memory_max = 64 << 20;
+		if (acquire_wait(dev, &arg))
+			return 2;
+		pid = sleeper_in(arg.dir_fd);
+		if (pid < 0)
+			return 3;
+		/* every eighth is left to the close at the end */
+		if (i % 8 && release(dev, arg.slot_id))
+			return 4;
+		if (i % 8 == 0)
+			kill(pid, SIGKILL);
+		close(arg.dir_fd);
+		if (reap(pid) == -1)
+			return 5;
+	}
+	return 0;
+}
+
+static inline int test_churn(void)
+{
+	int dev = device_open_bound(8), rounds = ktap_slow() ? 50 : 250, i, status;
+	struct lwcg_info before, after;
+	pid_t pids[4];
+
+	EXPECT(WAIT_FOR(info(dev).leased == 0 && info(dev).recycling == 0));
+	before = info(dev);
+	for (i = 0; i < 4; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			_exit(churn(i, rounds));
+	}
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(waitpid(pids[i], &status, 0), pids[i]);
+		EXPECT(WIFEXITED(status));
+		EXPECT_EQ(WEXITSTATUS(status), 0);
+	}
+	EXPECT(WAIT_FOR(info(dev).leased == 0 && info(dev).recycling == 0));
+	after = info(dev);
+	EXPECT_EQ(after.acquired - before.acquired, 4 * rounds);
+	EXPECT_EQ(after.retired + after.recycled - before.retired - before.recycled, 4 * rounds);
+	EXPECT(after.recycled > before.recycled);
+	ktap_diag("%d leases by 4 holders, %d slots used again", 4 * rounds,
+		  (int)(after.recycled - before.recycled));
+	close(dev);
+	return KTAP_PASS;
+}
+
 #endif
