@@ -27,16 +27,6 @@ static int open_ready(int dev, char *name, size_t size)
 	return fd;
 }
 
-static int unlink_dir(int dir, const char *name)
-{
-	return unlinkat(dir, name, AT_REMOVEDIR) ? -errno : 0;
-}
-
-static int make_dir(int dir, const char *name)
-{
-	return mkdirat(dir, name, 0755) ? -errno : 0;
-}
-
 static int rename_dir(const char *from, const char *to)
 {
 	return renameat(parent_fd, from, parent_fd, to) ? -errno : 0;

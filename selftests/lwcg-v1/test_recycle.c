@@ -377,7 +377,7 @@ static int test_tenant_stays_without_cpus(void)
 {
 	struct lwcg_acquire arg = acquire_arg("unplugged");
 	char *all = strdup(read_at(parent_fd, "cpuset.cpus"));
-	int dir, dev = device_open(), populated;
+	int dir, dev = device_open(), populated, empty;
 	const char *one = last_cpu();
 	char online[64];
 	pid_t pid;
@@ -394,13 +394,15 @@ static int test_tenant_stays_without_cpus(void)
 	pid = sleeper_in(arg.dir_fd);
 	EXPECT(WAIT_FOR(is_populated(arg.dir_fd)));
 
+	/* nothing leaves this test before it is back */
 	EXPECT_EQ(write_at(AT_FDCWD, online, "0"), 0);
-	EXPECT(WAIT_FOR(says(arg.dir_fd, "cpuset.cpus", "")));
+	empty = WAIT_FOR(says(arg.dir_fd, "cpuset.cpus", ""));
 	/* who moves them is a worker */
 	sleep_ms(500);
 	populated = is_populated(arg.dir_fd);
 	EXPECT_EQ(write_at(AT_FDCWD, online, "1"), 0);
 	EXPECT_EQ(write_at(parent_fd, "cpuset.cpus", all), 0);
+	EXPECT(empty);
 	EXPECT(populated);
 
 	EXPECT_EQ(release(dev, arg.slot_id), 0);

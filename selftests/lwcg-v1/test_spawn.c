@@ -49,23 +49,6 @@ static int test_child_attaches_itself(void)
 	return KTAP_PASS;
 }
 
-/* Start processes until that is refused for ever; -errno of the refusal. */
-static int spawn_until_refused(int cgroup_fd)
-{
-	for (;;) {
-		pid_t pid = clone_into(cgroup_fd);
-
-		/* enough of them */
-		if (pid == -EAGAIN)
-			continue;
-		if (pid < 0)
-			return pid;
-		if (!pid)
-			for (;;)
-				pause();
-	}
-}
-
 static int test_release_during_attaches(void)
 {
 	int dev = device_open_bound(4), i, k, status, err;

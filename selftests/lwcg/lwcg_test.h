@@ -424,6 +424,27 @@ static inline pid_t sleeper_in(int cgroup_fd)
 	return pid;
 }
 
+/* Does the process, or thread, wait for something that no signal ends? */
+static inline bool is_blocked(pid_t tid)
+{
+	char name[32];
+	const char *p;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", tid);
+	p = strrchr(read_at(AT_FDCWD, name), ')');
+	return p && p[2] == 'D';
+}
+
+static inline int unlink_dir(int dir, const char *name)
+{
+	return unlinkat(dir, name, AT_REMOVEDIR) ? -errno : 0;
+}
+
+static inline int make_dir(int dir, const char *name)
+{
+	return mkdirat(dir, name, 0755) ? -errno : 0;
+}
+
 /* Wait for a child; its wait status, or -1 if it does not end. */
 static inline int reap(pid_t pid)
 {
@@ -432,6 +453,23 @@ static inline int reap(pid_t pid)
 	if (!WAIT_FOR(waitpid(pid, &status, WNOHANG) != 0))
 		return -1;
 	return status;
+}
+
+/* Start processes until that is refused for ever; -errno of the refusal. */
+static inline int spawn_until_refused(int cgroup_fd)
+{
+	for (;;) {
+		pid_t pid = clone_into(cgroup_fd);
+
+		/* enough of them */
+		if (pid == -EAGAIN)
+			continue;
+		if (pid < 0)
+			return pid;
+		if (!pid)
+			for (;;)
+				pause();
+	}
 }
 
 static inline int insmod(const char *path)

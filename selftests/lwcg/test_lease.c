@@ -682,17 +682,6 @@ static void *list_one(void *arg)
 	return NULL;
 }
 
-/* Does the thread wait for something that no signal ends? */
-static bool thread_is_blocked(int tid)
-{
-	char name[48];
-	const char *p;
-
-	snprintf(name, sizeof(name), "/proc/self/task/%d/stat", tid);
-	p = tid ? strrchr(read_at(AT_FDCWD, name), ')') : NULL;
-	return p && p[2] == 'D';
-}
-
 /*
  * A name changes while it is on its way to whoever lists the directory: into a page of a
  * file system that is frozen, so that it takes long.
@@ -722,7 +711,7 @@ static int test_listing_while_names_change(void)
 	/* nothing leaves this test before it is thawed */
 	EXPECT_EQ(ioctl(store, FIFREEZE, 0), 0);
 	ret = pthread_create(&thread, NULL, list_one, &l);
-	blocked = !ret && WAIT_FOR(thread_is_blocked(l.tid));
+	blocked = !ret && WAIT_FOR(is_blocked(l.tid));
 	if (blocked)
 		ret = release(dev, arg.slot_id) ?: acquire_wait(dev, &other);
 	if (ioctl(store, FITHAW, 0))

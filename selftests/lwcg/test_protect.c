@@ -29,16 +29,6 @@ static int open_ready(int dev, char *name, size_t size)
 	return refill_go() ? fd : -EIO;
 }
 
-static int unlink_dir(int dir, const char *name)
-{
-	return unlinkat(dir, name, AT_REMOVEDIR) ? -errno : 0;
-}
-
-static int make_dir(int dir, const char *name)
-{
-	return mkdirat(dir, name, 0755) ? -errno : 0;
-}
-
 static int test_ready_cannot_be_removed(void)
 {
 	int dev = device_open_bound(1), slot;

@@ -16,23 +16,6 @@ static int spawn_and_reap(int cgroup_fd)
 	return pid < 0 ? pid : reap(pid) < 0;
 }
 
-/* Start processes until that is refused for ever; -errno of the refusal. */
-static int spawn_until_refused(int cgroup_fd)
-{
-	for (;;) {
-		pid_t pid = clone_into(cgroup_fd);
-
-		/* enough of them */
-		if (pid == -EAGAIN)
-			continue;
-		if (pid < 0)
-			return pid;
-		if (!pid)
-			for (;;)
-				pause();
-	}
-}
-
 /*
  * Two processes start children in the slot while its lease ends at a random
  * moment: all children die, nothing comes in later, and the slot is recycled.  What
@@ -170,17 +153,6 @@ static int launch_and_release(int dev, struct lwcg_acquire *arg)
 	if (!strstr(read_at(arg->dir_fd, "memory.max"), "67108864"))
 		return __LINE__;
 	return release(dev, arg->slot_id) ? __LINE__ : 0;
-}
-
-/* Does the process wait for something that no signal ends? */
-static bool is_blocked(pid_t pid)
-{
-	char name[32];
-	const char *p;
-
-	snprintf(name, sizeof(name), "/proc/%d/stat", pid);
-	p = strrchr(read_at(AT_FDCWD, name), ')');
-	return p && p[2] == 'D';
 }
 
 static int test_launch_while_cgroup_mutex_is_held(void)

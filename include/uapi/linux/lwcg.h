@@ -6,10 +6,10 @@
  *
  *   pool    A stock of empty cgroups ("slots") below one parent cgroup, which
  *           is a directory of the cgroup v2 hierarchy or of one of cgroup v1.
- *           There is at most one pool a parent.  Background workers keep about @target slots
- *           ready: they make new ones when a quarter is neither ready nor on its
- *           way back from a lease, or when no more than an eighth is ready, and
- *           keep up to twice @target of those that come back.
+ *           There is at most one pool a parent.  Background workers keep about
+ *           @target slots ready: they make new ones when a quarter is neither
+ *           ready nor on its way back from a lease, or when no more than an
+ *           eighth is ready, and keep up to twice @target of those that come back.
  *   slot    A cgroup owned by the pool.  While it is ready its directory is
  *           named ".lwcg-<number>", every write to its files and every attempt
  *           to put a process into it fails with EBUSY.  Ready or leased,
