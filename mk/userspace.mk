@@ -6,7 +6,8 @@
 #   PROG    the program it links, empty for a library
 #   SRCS    its sources, relative to its directory, main.c among them
 #   PKGS    pkg-config packages it needs
-#   LIBS    sibling libraries it links (lib)
+#   LIBS    siblings it links as libraries, each before those it needs itself
+#           (vmm lib); a program's library is all of it but main.c
 #   STATIC  non-empty: link statically, and without the packages
 #   TESTS   unit tests (cmocka), tests/test_*.c by default; each links every
 #           source but main.c
@@ -53,12 +54,13 @@ else
 all: $(OBJ)/lib$(NAME).a
 endif
 
-ifneq ($(NAME),lib)
-$(BUILD)/obj/lib/liblib.a: FORCE
-	@$(MAKE) --no-print-directory -C $(TOP)/userspace/lib all
-$(BUILD)/san/lib/liblib.a: FORCE
-	@$(MAKE) --no-print-directory -C $(TOP)/userspace/lib san
-endif
+define sibling
+$(BUILD)/obj/$1/lib$1.a: FORCE
+	@$$(MAKE) --no-print-directory -C $(TOP)/userspace/$1 lib
+$(BUILD)/san/$1/lib$1.a: FORCE
+	@$$(MAKE) --no-print-directory -C $(TOP)/userspace/$1 san
+endef
+$(foreach l,$(LIBS),$(eval $(call sibling,$l)))
 
 $(BUILD)/bin/$(PROG): $(objs) $(lib_a)
 	@mkdir -p $(@D)
@@ -66,14 +68,13 @@ $(BUILD)/bin/$(PROG): $(objs) $(lib_a)
 	@$(CC) $(CFLAGS) $(if $(STATIC),-static) -Wl,-z,relro,-z,now -pthread \
 		-o $@ $^ $(PKG_LIBS) $(LDLIBS)
 
-ifeq ($(PROG),)
-$(OBJ)/lib$(NAME).a: $(objs)
+.PHONY: lib san
+lib: $(OBJ)/lib$(NAME).a
+$(OBJ)/lib$(NAME).a: $(filter-out $(OBJ)/main.o,$(objs))
 	@rm -f $@ && $(AR) rcs $@ $^
-.PHONY: san
 san: $(SAN)/lib$(NAME).a
 $(SAN)/lib$(NAME).a: $(san_objs)
 	@rm -f $@ && $(AR) rcs $@ $^
-endif
 
 $(OBJ)/%.o: %.c
 	@mkdir -p $(@D)

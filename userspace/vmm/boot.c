@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -19,6 +20,7 @@
 #include "vmm/irqchip.h"
 #include "vmm/kernel.h"
 #include "vmm/mptable.h"
+#include "vmm/prepatched.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
@@ -96,14 +98,39 @@ static uint64_t min(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* Nobody should write what an image holds in its final form: a host that wants may watch. */
+static int watch_kernel(struct vm *vm)
+{
+	const struct rund_prepatch *p = vm->prepatch;
+
+	if (vm->cfg.watch.mode == WATCH_OFF || vm->cfg.watch.nr)
+		return 0;
+	if (!p)
+		return log_errno(-EINVAL,
+				 "--text-log: kernel %s is not pre-patched; make one that is with "
+				 "rund-prepatch build",
+				 vm->cfg.kernel);
+	vm->cfg.watch.range[0] = (struct watch_range){p->text.start, p->text.end};
+	vm->cfg.watch.range[1] = (struct watch_range){p->rodata.start, p->rodata.end};
+	vm->cfg.watch.nr = 2;
+	return 0;
+}
+
 static int load_kernel(struct vm *vm, struct kernel_image *img)
 {
 	__cleanup_fd int fd = open_file("kernel", vm->cfg.kernel);
+	int ret;
 
 	if (fd < 0)
 		return fd;
-	return kernel_load(&vm->mem, fd, vm->cfg.kernel, min(vm->mem.region[0].size, BOOT_MAPPED),
-			   img);
+	ret = kernel_load(&vm->mem, fd, vm->cfg.kernel, min(vm->mem.region[0].size, BOOT_MAPPED),
+			  img);
+	vm->prepatch = img->prepatch;
+	if (!ret && vm->prepatch) {
+		mem_hint_huge(&vm->mem, vm->prepatch->text.start, vm->prepatch->rodata.end);
+		ret = prepatched_check_cpu(vm, vm->cfg.kernel, vm->prepatch);
+	}
+	return ret ? ret : watch_kernel(vm);
 }
 
 /* The initrd goes to the end of low RAM, away from the kernel. */
@@ -228,7 +255,7 @@ int boot_init(struct vm *vm)
 		return log_errno(-EINVAL, "--mem: less than 1 MiB cannot hold a kernel");
 	ret = load_kernel(vm, &img);
 	if (ret)
-		return ret;
+		goto out;
 	fill_header(&img, &bp);
 	ret = load_initrd(vm, &img, &bp);
 	if (!ret)
@@ -238,10 +265,19 @@ int boot_init(struct vm *vm)
 	if (!ret)
 		ret = build_tables(vm);
 	if (ret)
-		return ret;
+		goto out;
 	build_e820(vm, &bp);
 	ret = mem_write(&vm->mem, BOOT_PARAMS_GPA, &bp, sizeof(bp));
+	if (!ret)
+		ret = vcpu_set_boot_state(vm, img.entry, BOOT_PARAMS_GPA);
+out:
 	if (ret)
-		return ret;
-	return vcpu_set_boot_state(vm, img.entry, BOOT_PARAMS_GPA);
+		boot_fini(vm);
+	return ret;
+}
+
+void boot_fini(struct vm *vm)
+{
+	free(vm->prepatch);
+	vm->prepatch = NULL;
 }

@@ -40,5 +40,6 @@ int boot_cmdline(struct vm *vm, const char *fmt, ...) __attribute__((format(prin
 
 /* Load kernel and initrd, describe the machine, set vCPU 0. 0 or -errno; logs. */
 int boot_init(struct vm *vm);
+void boot_fini(struct vm *vm);
 
 #endif

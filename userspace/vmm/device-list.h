@@ -8,10 +8,11 @@
 
 #include "vmm/dev.h"
 
-extern const struct dev_ops platform_ops, serial_ops, vblk_ops, vfs_ops, vsock_ops;
+extern const struct dev_ops platform_ops, freeze_ops, serial_ops, vblk_ops, vfs_ops, vsock_ops;
 
 static const struct dev_ops *const device_list[] = {
 	&platform_ops, /* reset and the ports a guest would wait on */
+	&freeze_ops,   /* a frozen kernel's signal, for rund-prepatch */
 	&serial_ops,   /* --console */
 	&vblk_ops,     /* --blk */
 	&vfs_ops,      /* --fs */

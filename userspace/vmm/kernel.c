@@ -16,6 +16,7 @@
 #include "lib/log.h"
 #include "vmm/boot.h"
 #include "vmm/mem.h"
+#include "vmm/prepatched.h"
 
 #define ELF_MAX_PHDRS 64
 
@@ -116,6 +117,40 @@ static bool elf_header_ok(const Elf64_Ehdr *eh)
 	       eh->e_phentsize == sizeof(Elf64_Phdr) && eh->e_phnum && eh->e_phnum <= ELF_MAX_PHDRS;
 }
 
+/* The pages are looked at where they were loaded: guests need them there anyway. */
+static int check_whole(const struct file *f, const Elf64_Ehdr *eh, const Elf64_Phdr *ph,
+		       const struct kernel_image *img)
+{
+	const void *segment[ELF_MAX_PHDRS] = {NULL};
+	uint64_t hash;
+
+	for (int i = 0; i < eh->e_phnum; i++) {
+		if (ph[i].p_type == PT_LOAD && ph[i].p_filesz)
+			segment[i] = mem_ptr(f->mem, ph[i].p_paddr, ph[i].p_filesz);
+	}
+	hash = prepatched_hash(eh, ph, img->prepatch, segment);
+	if (!hash)
+		return log_errno(-ENOMEM, "kernel %s: out of memory", f->path);
+	if (hash == img->prepatch->hash)
+		return 0;
+	return log_errno(-ENOEXEC,
+			 "kernel %s: damaged pre-patched image (its checksum is wrong); make it "
+			 "again with rund-prepatch build",
+			 f->path);
+}
+
+static int load_segments(const struct file *f, const Elf64_Ehdr *eh, const Elf64_Phdr *ph,
+			 struct kernel_image *img)
+{
+	int ret = 0;
+
+	for (int i = 0; i < eh->e_phnum && !ret; i++) {
+		if (ph[i].p_type == PT_LOAD && (ph[i].p_memsz || ph[i].p_filesz))
+			ret = load_segment(f, &ph[i], img);
+	}
+	return ret;
+}
+
 static int load_elf(const struct file *f, struct kernel_image *img)
 {
 	Elf64_Phdr ph[ELF_MAX_PHDRS];
@@ -127,10 +162,12 @@ static int load_elf(const struct file *f, struct kernel_image *img)
 	if (!elf_header_ok(&eh))
 		return corrupt(f, "not an x86-64 vmlinux");
 	ret = read_at(f, eh.e_phoff, ph, eh.e_phnum * sizeof(ph[0]));
-	for (int i = 0; i < eh.e_phnum && !ret; i++) {
-		if (ph[i].p_type == PT_LOAD && ph[i].p_memsz)
-			ret = load_segment(f, &ph[i], img);
-	}
+	if (!ret)
+		ret = prepatched_read(f->fd, f->path, &eh, ph, &img->prepatch);
+	if (!ret)
+		ret = load_segments(f, &eh, ph, img);
+	if (!ret && img->prepatch)
+		ret = check_whole(f, &eh, ph, img);
 	if (ret)
 		return ret;
 	if (eh.e_entry < img->start || eh.e_entry >= img->end)

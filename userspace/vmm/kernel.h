@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct mem;
+struct rund_prepatch;
 
 /* The setup header (boot.rst, "The Real-Mode Kernel Header") starts here in a bzImage and ends at
  * most here; boot_params holds it at the same offset. */
@@ -19,7 +20,8 @@ struct kernel_image {
 	uint64_t entry; /* 64-bit entry point, physical */
 	uint64_t start; /* memory it occupies or will: [start, end) */
 	uint64_t end;
-	uint32_t hdr_len; /* setup header of a bzImage; 0 for an ELF file */
+	struct rund_prepatch *prepatch; /* malloc()ed; NULL: an ordinary kernel */
+	uint32_t hdr_len;		/* setup header of a bzImage; 0 for an ELF file */
 	uint8_t hdr[KERNEL_HDR_END - KERNEL_HDR_START];
 };
 
@@ -29,7 +31,10 @@ struct kernel_image {
  * @fd: the file
  * @path: its name, for messages
  * @limit: no byte is loaded at or above this guest address
- * @img: filled
+ * @img: filled; the caller frees img->prepatch, on failure too
+ *
+ * A pre-patched image has to be whole: each byte of its headers, of its note and
+ * of what is loaded.
  *
  * Return: 0, -ENOEXEC (not a kernel, corrupt or truncated), -ENOSPC (does not
  * fit) or another -errno; logs.

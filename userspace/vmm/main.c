@@ -84,6 +84,8 @@ static int run(const struct vm_config *cfg)
 		log_err("cannot watch for signals: %s", strerror(-ret));
 	else
 		ret = vm_run(&vm);
+	if (!ret && cfg->watch.mode == WATCH_LOG)
+		ret = watch_report(&vm, cfg->watch.fd);
 	vm_destroy(&vm);
 	return ret;
 }

@@ -12,14 +12,30 @@
 #include <unistd.h>
 
 #define MEM_PAGE 4096ULL
+#define MEM_HUGE (2ULL << 20)
 /* RAM above 4 GiB must end below the first DAX window. */
 #define MEM_MAX_SIZE (MEM_HOLE_START + (MEM_DAX_BASE - MEM_HIGH_START))
+
+/* Regions start at multiples of 2 MiB in the guest; so they do here. */
+static void *map_aligned(uint64_t size)
+{
+	uint8_t *p = mmap(NULL, size + MEM_HUGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t before;
+
+	if (p == MAP_FAILED)
+		return p;
+	before = -(uintptr_t)p % MEM_HUGE;
+	if (before)
+		munmap(p, before);
+	munmap(p + before + size, MEM_HUGE - before);
+	return p + before;
+}
 
 static int map_region(struct mem *mem, uint64_t gpa, uint64_t size)
 {
 	struct mem_region *r = &mem->region[mem->nr];
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = map_aligned(size);
 
 	if (p == MAP_FAILED)
 		return -errno;
@@ -134,4 +150,18 @@ int mem_load(const struct mem *mem, int fd, uint64_t off, uint64_t gpa, uint64_t
 		len -= whole;
 	}
 	return read_over(hva, fd, off, len);
+}
+
+void mem_hint_huge(const struct mem *mem, uint64_t start, uint64_t end)
+{
+	uint64_t before = -start % MEM_HUGE, len;
+	uint8_t *hva;
+
+	if (start > end || end - start < before)
+		return;
+	start += before;
+	len = (end - start) & ~(MEM_HUGE - 1);
+	hva = len ? mem_ptr(mem, start, len) : NULL;
+	if (hva)
+		madvise(hva, len, MADV_HUGEPAGE);
 }

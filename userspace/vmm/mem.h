@@ -33,6 +33,9 @@ struct mem {
 
 /**
  * mem_init() - map @size bytes of guest RAM, split around the 32-bit hole
+ *
+ * Guest and host addresses are congruent modulo 2 MiB, so that huge pages fit.
+ *
  * Return: 0, -EINVAL (zero, unaligned or impossible size) or -ENOMEM.
  */
 int mem_init(struct mem *mem, uint64_t size);
@@ -62,5 +65,13 @@ int mem_write(const struct mem *mem, uint64_t gpa, const void *buf, uint64_t len
  * Return: 0, -EFAULT (not RAM), -ENODATA (the file ends before) or -errno.
  */
 int mem_load(const struct mem *mem, int fd, uint64_t off, uint64_t gpa, uint64_t len);
+
+/**
+ * mem_hint_huge() - ask for huge pages in the whole 2 MiB pages of [@start, @end)
+ *
+ * What was mapped by mem_load() then comes in huge pages where the file has
+ * them.  A host that knows none just has small ones.
+ */
+void mem_hint_huge(const struct mem *mem, uint64_t start, uint64_t end);
 
 #endif

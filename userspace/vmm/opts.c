@@ -36,6 +36,8 @@ const char opts_usage[] =
 	"  --console fd=N|path=P   where the serial console's output goes\n"
 	"  --control fd=N|path=P   control socket, one JSON object a line\n"
 	"  --irqchip split|kernel  who models the IOAPIC (split)\n"
+	"  --text-log fd=N|path=P  say at the end which pages of the kernel's text and\n"
+	"                          read-only data the guest wrote; needs a pre-patched kernel\n"
 	"  --help, --version\n"
 	"\n"
 	"Exit status: 0 when the guest ended or was stopped, 1 on an error.\n"
@@ -54,6 +56,7 @@ enum {
 	OPT_CONSOLE,
 	OPT_CONTROL,
 	OPT_IRQCHIP,
+	OPT_TEXT_LOG,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -71,6 +74,7 @@ static const struct option long_options[] = {
 	{"console", required_argument, NULL, OPT_CONSOLE},
 	{"control", required_argument, NULL, OPT_CONTROL},
 	{"irqchip", required_argument, NULL, OPT_IRQCHIP},
+	{"text-log", required_argument, NULL, OPT_TEXT_LOG},
 	{"help", no_argument, NULL, OPT_HELP},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{0},
@@ -193,17 +197,17 @@ static int parse_vsock(struct vm_config *cfg, char *arg)
 	return 0;
 }
 
-static int parse_console(struct vm_config *cfg, const char *arg)
+static int parse_output(const char *opt, const char *arg, int *fd)
 {
 	const char *v;
 
 	if (key(arg, "fd", &v))
-		cfg->console_fd = inherit_fd("--console", v);
+		*fd = inherit_fd(opt, v);
 	else if (key(arg, "path", &v))
-		cfg->console_fd = open_path("--console", v, O_WRONLY | O_CREAT | O_APPEND);
+		*fd = open_path(opt, v, O_WRONLY | O_CREAT | O_APPEND);
 	else
-		return log_errno(-EINVAL, "--console %s: give fd=N or path=P", arg);
-	return cfg->console_fd < 0 ? cfg->console_fd : 0;
+		return log_errno(-EINVAL, "%s %s: give fd=N or path=P", opt, arg);
+	return *fd < 0 ? *fd : 0;
 }
 
 static int parse_control(struct opts *o, const char *arg)
@@ -281,11 +285,14 @@ static int parse_one(struct opts *o, int opt, char *arg)
 	case OPT_VSOCK:
 		return parse_vsock(&o->cfg, arg);
 	case OPT_CONSOLE:
-		return parse_console(&o->cfg, arg);
+		return parse_output("--console", arg, &o->cfg.console_fd);
 	case OPT_CONTROL:
 		return parse_control(o, arg);
 	case OPT_IRQCHIP:
 		return parse_irqchip(&o->cfg, arg);
+	case OPT_TEXT_LOG:
+		o->cfg.watch.mode = WATCH_LOG;
+		return parse_output("--text-log", arg, &o->cfg.watch.fd);
 	case OPT_HELP:
 		return OPTS_HELP;
 	case OPT_VERSION:
@@ -325,6 +332,7 @@ int opts_parse(int argc, char **argv, struct opts *o)
 	o->cfg.nr_vcpus = 1;
 	o->cfg.console_fd = -1;
 	o->cfg.control_fd = -1;
+	o->cfg.watch.fd = -1;
 	ret = parse_all(argc, argv, o);
 	if (ret < 0)
 		opts_fini(o);
@@ -339,6 +347,7 @@ void opts_fini(struct opts *o)
 		close_fd(o->cfg.fs[i].fd);
 	close_fd(o->cfg.console_fd);
 	close_fd(o->cfg.control_fd);
+	close_fd(o->cfg.watch.fd);
 	if (o->control_path)
 		unlink(o->control_path);
 	o->control_path = NULL;

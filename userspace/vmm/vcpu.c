@@ -22,6 +22,7 @@
 #include "vmm/cpuid.h"
 #include "vmm/kvm.h"
 #include "vmm/vm.h"
+#include "vmm/watch.h"
 
 #define KICK_SIGNAL SIGUSR1
 
@@ -242,6 +243,8 @@ static void handle_exit(struct vcpu *v)
 		handle_io(v);
 		break;
 	case KVM_EXIT_MMIO:
+		if (watch_mmio(v))
+			break;
 		bus_access(v->vm, BUS_MMIO, run->mmio.phys_addr, run->mmio.is_write, run->mmio.data,
 			   run->mmio.len);
 		break;

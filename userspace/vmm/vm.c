@@ -22,6 +22,7 @@
 #include "vmm/kvm.h"
 #include "vmm/vcpu.h"
 #include "vmm/virtio/transport.h"
+#include "vmm/watch.h"
 
 #define NR_DEVICES (sizeof(device_list) / sizeof(device_list[0]))
 _Static_assert(NR_DEVICES <= VM_MAX_DEVS, "dev_priv[] is too short");
@@ -101,7 +102,8 @@ static const struct {
 	{"irqchip", irqchip_init, irqchip_fini},
 	{"vCPUs", vcpu_init_all, vcpu_fini_all},
 	{"devices", device_step, device_undo},
-	{"boot", boot_init, NULL},
+	{"boot", boot_init, boot_fini},
+	{"watch", watch_init, watch_fini},
 	{"control", control_init, control_fini},
 	{"notifications", virtio_wire, NULL},
 };
@@ -175,9 +177,13 @@ void vm_stop(struct vm *vm, enum vm_exit reason)
 const char *vm_exit_name(enum vm_exit reason)
 {
 	static const char *const name[] = {
-		[VM_EXIT_NONE] = "running",	 [VM_EXIT_RESET] = "reset",
-		[VM_EXIT_SHUTDOWN] = "shutdown", [VM_EXIT_TRIPLE_FAULT] = "triple-fault",
-		[VM_EXIT_STOPPED] = "stopped",	 [VM_EXIT_INTERNAL] = "internal-error",
+		[VM_EXIT_NONE] = "running",
+		[VM_EXIT_RESET] = "reset",
+		[VM_EXIT_SHUTDOWN] = "shutdown",
+		[VM_EXIT_TRIPLE_FAULT] = "triple-fault",
+		[VM_EXIT_STOPPED] = "stopped",
+		[VM_EXIT_FROZEN] = "frozen",
+		[VM_EXIT_INTERNAL] = "internal-error",
 	};
 
 	return name[reason];

@@ -10,9 +10,12 @@
 
 #include "vmm/loop.h"
 #include "vmm/mem.h"
+#include "vmm/watch.h"
 
 struct control;
+struct rund_prepatch;
 struct virtio_dev;
+struct watch;
 
 #define VM_MAX_VCPUS 64
 #define VM_MAX_BLK   4
@@ -21,6 +24,9 @@ struct virtio_dev;
 
 /* Who models the IOAPIC: this process (nothing for KVM to set up) or KVM. */
 enum irqchip_mode { IRQCHIP_SPLIT, IRQCHIP_KERNEL };
+
+/* What a frozen kernel's signal does: the guest is not asked for one, is, ends with it. */
+enum freeze_mode { FREEZE_IGNORE, FREEZE_NOTE, FREEZE_STOP };
 
 /* What the command line asked for.  Descriptors are -1 when absent. */
 struct vm_config {
@@ -46,6 +52,16 @@ struct vm_config {
 	int console_fd;	     /* 8250 output */
 	int control_fd;	     /* connected or listening stream socket */
 	enum irqchip_mode irqchip;
+	enum freeze_mode freeze;
+	struct {
+		enum watch_mode mode;
+		/* None: text and read-only data of the kernel, which has to be pre-patched. */
+		struct watch_range range[WATCH_MAX_RANGES];
+		unsigned int nr;
+		int fd;	     /* --text-log */
+		watch_fn fn; /* WATCH_TRAP: may be NULL */
+		void *priv;
+	} watch;
 };
 
 /* Why the machine stopped. */
@@ -55,6 +71,7 @@ enum vm_exit {
 	VM_EXIT_SHUTDOWN,     /* KVM reported a shutdown event */
 	VM_EXIT_TRIPLE_FAULT, /* also how reboot=t ends a guest */
 	VM_EXIT_STOPPED,      /* the host asked for it */
+	VM_EXIT_FROZEN,	      /* the kernel is at its freeze point, and no more was wanted */
 	VM_EXIT_INTERNAL,     /* KVM could not go on; logged */
 };
 
@@ -75,7 +92,10 @@ struct vm {
 	struct virtio_dev *virtio[VM_MAX_DEVS];
 	unsigned int nr_virtio;
 	struct control *control;
-	enum vm_exit exit; /* the first reason wins; atomic */
+	struct rund_prepatch *prepatch; /* what the kernel's note says; NULL: it has none */
+	struct watch *watch;
+	uint32_t frozen_gpa; /* where struct frozen_text_info is, 0 before; atomic */
+	enum vm_exit exit;   /* the first reason wins; atomic */
 	int exit_code;
 	unsigned int nr_steps; /* of the construction that are done */
 	uint64_t setup_us;     /* how long they took */

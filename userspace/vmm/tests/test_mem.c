@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "smaps.h"
 #include "vmm/mem.h"
 
 #define MIB (1ULL << 20)
@@ -135,25 +136,6 @@ static void loads(void **state)
 	close(fd);
 }
 
-/* Whether the mapping at @p says "dd": do not dump. */
-static bool dont_dump(const void *p)
-{
-	FILE *f = fopen("/proc/self/smaps", "r");
-	unsigned long start, end, at = (unsigned long)p;
-	bool here = false, dd = false;
-	char line[512];
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			here = at >= start && at < end;
-		else if (here && !strncmp(line, "VmFlags:", 8))
-			dd = strstr(line, " dd");
-	}
-	fclose(f);
-	return dd;
-}
-
 /* A guest uses the pages of its initrd for anything later: they are RAM like all others. */
 static void no_dump(void **state)
 {
@@ -164,17 +146,129 @@ static void no_dump(void **state)
 	assert_int_equal(write(fd, data, sizeof(data)), sizeof(data));
 	assert_int_equal(mem_init(&m, 0x40000), 0);
 	assert_int_equal(mem_load(&m, fd, 0, 0x10000, sizeof(data)), 0);
-	assert_true(dont_dump(mem_ptr(&m, 0x8000, 1)));
-	assert_true(dont_dump(mem_ptr(&m, 0x10000, 1)));
+	assert_true(has_flag(mem_ptr(&m, 0x8000, 1), DONT_DUMP));
+	assert_true(has_flag(mem_ptr(&m, 0x10000, 1), DONT_DUMP));
 	mem_fini(&m);
 	close(fd);
+}
+
+/* How many mappings there are, and their size in all. */
+static void count_maps(unsigned long *nr, unsigned long *size)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	unsigned long start, end;
+	char line[512];
+
+	assert_non_null(f);
+	*nr = *size = 0;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) != 2)
+			continue;
+		*nr += 1;
+		*size += end - start;
+	}
+	fclose(f);
+}
+
+/* Pages of 2 MiB fit on both sides, and what was mapped to align them is gone. */
+static void congruent(void **state)
+{
+	static const uint64_t t[] = {
+		4096,
+		12 * 4096,
+		2 * MIB - 4096,
+		2 * MIB,
+		2 * MIB + 4096,
+		37 * MIB + 8192,
+		MEM_HOLE_START,
+		MEM_HOLE_START + 4096,
+		4 * GIB + 3 * 4096,
+	};
+
+	for (size_t i = 0; i < 8 * sizeof(t) / sizeof(t[0]); i++) {
+		unsigned long nr[3], size[3];
+		uint64_t bytes = t[i % 9];
+		struct mem m;
+		/* Moves where the next mapping goes. */
+		void *shift =
+			mmap(NULL, 4096 * (i + 1), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		count_maps(&nr[0], &size[0]);
+		count_maps(&nr[0], &size[0]);
+		assert_int_equal(mem_init(&m, bytes), 0);
+		for (unsigned int r = 0; r < m.nr; r++)
+			assert_int_equal((uintptr_t)m.region[r].hva % (2 * MIB),
+					 m.region[r].gpa % (2 * MIB));
+		/* All of it is there, and no more. */
+		for (unsigned int r = 0; r < m.nr; r++) {
+			m.region[r].hva[0] = 1;
+			m.region[r].hva[m.region[r].size - 1] = 1;
+		}
+		count_maps(&nr[1], &size[1]);
+		assert_true(size[1] - size[0] == bytes);
+		mem_fini(&m);
+		count_maps(&nr[2], &size[2]);
+		assert_int_equal(nr[2], nr[0]);
+		assert_int_equal(size[2], size[0]);
+		munmap(shift, 4096 * (i + 1));
+	}
+}
+
+/* Whole pages of 2 MiB get the hint, and nothing else does, whatever the range. */
+static void huge_hint(void **state)
+{
+	static const struct {
+		uint64_t start, end;
+		uint64_t from, to; /* what gets it; none when equal */
+	} t[] = {
+		{4 * MIB, 8 * MIB, 4 * MIB, 8 * MIB},
+		{4 * MIB + 1, 8 * MIB, 6 * MIB, 8 * MIB},
+		{4 * MIB - 1, 8 * MIB + 4096, 4 * MIB, 8 * MIB},
+		{4 * MIB, 6 * MIB, 4 * MIB, 6 * MIB},
+		{0, 16 * MIB, 0, 16 * MIB},
+		{4 * MIB, 6 * MIB - 1, 0, 0},
+		{3 * MIB, 5 * MIB, 0, 0},
+		{4096, 8192, 0, 0},
+		{0, 0, 0, 0},
+		{8 * MIB, 4 * MIB, 0, 0},
+		{16 * MIB, 18 * MIB, 0, 0},
+		{14 * MIB, 18 * MIB, 0, 0},
+		{0, UINT64_MAX, 0, 0},
+		{UINT64_MAX, UINT64_MAX, 0, 0},
+		{UINT64_MAX - 4096, UINT64_MAX, 0, 0},
+		{UINT64_MAX, 4 * MIB, 0, 0},
+		{UINT64_MAX - MIB, 16 * MIB, 0, 0},
+	};
+
+	bool thp = knows_huge_pages();
+
+	if (!thp)
+		print_message("# this kernel has no huge pages to ask for\n");
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct mem m;
+		uint8_t *p;
+
+		assert_int_equal(mem_init(&m, 16 * MIB), 0);
+		p = mem_ptr(&m, 0, 16 * MIB);
+		memset(p + 4 * MIB - 8, 0x77, 16);
+		mem_hint_huge(&m, t[i].start, t[i].end);
+		for (uint64_t gpa = 0; gpa < 16 * MIB; gpa += MIB)
+			assert_int_equal(has_flag(p + gpa, HUGE_PAGES),
+					 thp && gpa >= t[i].from && gpa < t[i].to);
+		/* It is a hint: no byte changes. */
+		for (int b = 0; b < 16; b++)
+			assert_int_equal(p[4 * MIB - 8 + b], 0x77);
+		assert_int_equal(p[4 * MIB - 9], 0);
+		mem_fini(&m);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sizes), cmocka_unit_test(ranges),  cmocka_unit_test(copies),
-		cmocka_unit_test(loads), cmocka_unit_test(no_dump),
+		cmocka_unit_test(sizes),     cmocka_unit_test(ranges),	cmocka_unit_test(copies),
+		cmocka_unit_test(loads),     cmocka_unit_test(no_dump), cmocka_unit_test(congruent),
+		cmocka_unit_test(huge_hint),
 	};
 
 	return cmocka_run_group_tests_name("mem", tests, NULL, NULL);

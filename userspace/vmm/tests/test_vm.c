@@ -5,27 +5,12 @@
  * a machine whose construction fails at any step leaves no descriptor and no
  * mapping behind.  Skipped where there is no /dev/kvm.
  */
-#include <dirent.h>
-#include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
-#include <cmocka.h>
 
+#include "guest.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
-
-#define RAM  (37ULL << 20) /* a size that no other mapping here has */
-#define LOAD 0x1000000
 
 static const uint8_t guest_reset[] = {
 	0xb0, 0xfe, /* mov $0xfe, %al */
@@ -47,60 +32,6 @@ static const uint8_t guest_print[] = {
 	0xb0, 0xfe, 0xe6, 0x64,	      /* reset */
 	0xeb, 0xfe,
 };
-
-struct image {
-	Elf64_Ehdr eh;
-	Elf64_Phdr ph;
-	uint8_t code[64];
-};
-
-/* A path by which vm_create() can open an image of these instructions. */
-static const char *make_kernel(const uint8_t *code, size_t len, int *fd)
-{
-	static char path[64];
-	struct image im = {
-		.eh = {.e_type = ET_EXEC,
-		       .e_machine = EM_X86_64,
-		       .e_entry = LOAD,
-		       .e_phoff = offsetof(struct image, ph),
-		       .e_phentsize = sizeof(Elf64_Phdr),
-		       .e_phnum = 1},
-		.ph = {.p_type = PT_LOAD,
-		       .p_offset = offsetof(struct image, code),
-		       .p_paddr = LOAD,
-		       .p_filesz = sizeof(im.code),
-		       .p_memsz = sizeof(im.code)},
-	};
-
-	memcpy(im.eh.e_ident, ELFMAG, SELFMAG);
-	im.eh.e_ident[EI_CLASS] = ELFCLASS64;
-	im.eh.e_ident[EI_DATA] = ELFDATA2LSB;
-	memcpy(im.code, code, len);
-	*fd = memfd_create("guest", MFD_CLOEXEC);
-	assert_int_equal(write(*fd, &im, sizeof(im)), sizeof(im));
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", *fd);
-	return path;
-}
-
-static struct vm_config config(const char *kernel)
-{
-	return (struct vm_config){
-		.name = "test",
-		.kernel = kernel,
-		.mem_size = RAM,
-		.nr_vcpus = 2,
-		.console_fd = -1,
-		.control_fd = -1,
-	};
-}
-
-static void need_kvm(void)
-{
-	if (access("/dev/kvm", R_OK | W_OK)) {
-		print_message("# SKIP no usable /dev/kvm\n");
-		skip();
-	}
-}
 
 static void *stopper(void *arg)
 {
@@ -204,39 +135,6 @@ static void nothing_there(void **state)
 	close(p[1]);
 }
 
-struct left {
-	int fds;
-	int kvm_maps;
-	int ram_maps;
-};
-
-static struct left count_left(void)
-{
-	struct left l = {0};
-	FILE *f = fopen("/proc/self/maps", "r");
-	DIR *d = opendir("/proc/self/fd");
-	unsigned long a, b;
-	char line[512];
-
-	while (readdir(d))
-		l.fds++;
-	closedir(d);
-	while (fgets(line, sizeof(line), f)) {
-		l.kvm_maps += !!strstr(line, "kvm");
-		if (sscanf(line, "%lx-%lx", &a, &b) == 2)
-			l.ram_maps += b - a == RAM;
-	}
-	fclose(f);
-	return l;
-}
-
-static void assert_same(struct left a, struct left b)
-{
-	assert_int_equal(a.fds, b.fds);
-	assert_int_equal(a.kvm_maps, b.kvm_maps);
-	assert_int_equal(a.ram_maps, b.ram_maps);
-}
-
 static void failing_steps(void **state)
 {
 	static struct vm vm;
@@ -254,6 +152,10 @@ static void failing_steps(void **state)
 	cfg.nr_fs = 1;
 	cfg.fs[0].fd = dir;
 	strcpy(cfg.fs[0].tag, "t");
+	cfg.freeze = FREEZE_NOTE;
+	cfg.watch.mode = WATCH_LOG;
+	cfg.watch.range[0] = (struct watch_range){LOAD, LOAD + 0x1000};
+	cfg.watch.nr = 1;
 	before = count_left();
 	for (vm_fail_step = 0;; vm_fail_step++) {
 		ret = vm_create(&vm, &cfg);
@@ -263,7 +165,7 @@ static void failing_steps(void **state)
 		assert_same(count_left(), before);
 	}
 	print_message("# %d steps\n", vm_fail_step);
-	assert_true(vm_fail_step >= 10);
+	assert_true(vm_fail_step >= 12);
 	vm_fail_step = -1;
 	assert_true(count_left().kvm_maps > 0 && count_left().ram_maps > 0);
 	vm_destroy(&vm);
