@@ -20,7 +20,9 @@
 
 /* Where the parts lie relative to the directory of the program. */
 static const char *const vmm_places[] = {"rund-vmm", "../libexec/rund/rund-vmm", NULL};
-static const char *const kernel_places[] = {"../lib/rund/vmlinux", NULL};
+/* One that rund-prepatch made for this host comes before the one it is made from. */
+static const char *const kernel_places[] = {"../lib/rund/vmlinux.prepatched", "../lib/rund/vmlinux",
+					    NULL};
 static const char *const initrd_places[] = {"../lib/rund/initramfs.cpio", NULL};
 
 static int self_dir(char *dir, size_t len)
@@ -134,6 +136,44 @@ static int find_store(struct ra_opts *o)
 	return 0;
 }
 
+#define PREPATCHED ".prepatched"
+
+/*
+ * An image lies beside the kernel that it was made from.  If that has changed
+ * since, it is the one to use: slower, but what was installed.
+ */
+static int pass_over_stale(char **kernel)
+{
+	size_t len = strlen(*kernel) - strlen(PREPATCHED);
+	__cleanup_free char *plain = NULL;
+	struct stat image, from;
+
+	if (strlen(*kernel) < strlen(PREPATCHED) || strcmp(*kernel + len, PREPATCHED))
+		return 0;
+	plain = strndup(*kernel, len);
+	if (!plain)
+		return log_errno(-ENOMEM, "out of memory");
+	if (stat(*kernel, &image) || stat(plain, &from) || access(plain, R_OK) ||
+	    image.st_mtime >= from.st_mtime)
+		return 0;
+	log_warn("guest kernel %s: older than %s, which is used instead; make it again with "
+		 "rund-prepatch build",
+		 *kernel, plain);
+	free(*kernel);
+	*kernel = take_ptr(plain);
+	return 0;
+}
+
+static int find_kernel(struct ra_opts *o)
+{
+	const char *env = getenv("RUND_KERNEL");
+	bool named = o->kernel || (env && *env);
+	int ret =
+		find_file(&o->kernel, "guest kernel", "kernel", "RUND_KERNEL", kernel_places, R_OK);
+
+	return ret || named ? ret : pass_over_stale(&o->kernel);
+}
+
 int ra_opts_resolve(struct ra_opts *o)
 {
 	int ret;
@@ -144,8 +184,7 @@ int ra_opts_resolve(struct ra_opts *o)
 	if (!ret)
 		ret = find_file(&o->vmm, "VMM", "vmm", "RUND_VMM", vmm_places, X_OK);
 	if (!ret)
-		ret = find_file(&o->kernel, "guest kernel", "kernel", "RUND_KERNEL", kernel_places,
-				R_OK);
+		ret = find_kernel(o);
 	if (!ret)
 		ret = find_file(&o->initrd, "guest initramfs", "initrd", "RUND_INITRD",
 				initrd_places, R_OK);
