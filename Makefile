@@ -12,7 +12,7 @@ DESTDIR ?=
 
 PROGRAMS := vmm rund-agent guest
 
-.PHONY: help deps kernels kernel-host kernel-debug kernel-guest kernel-stock all userspace \
+.PHONY: help deps kernels kernel-host kernel-debug kernel-guest kernel-guest-full kernel-stock all userspace \
 	module module-debug lab-init selftests bench rootfs demo check check-series check-upstream \
 	unit lab style docs clean install
 
@@ -38,19 +38,21 @@ KERNELS := kernel-host kernel-debug kernel-guest
 kernels: $(KERNELS)
 
 # Built only for the checks that ask for them.
-EXTRA_KERNELS := kernel-stock
+EXTRA_KERNELS := kernel-stock kernel-guest-full
 
 $(KERNELS) $(EXTRA_KERNELS): kernel-%: deps
 	@kernel/build $* $(BUILD)/kernel/$*
 
-# Programs find these next to themselves: bin/../lib/rund.
+# Programs find these next to themselves: bin/../lib/rund.  Symbols stay, for
+# rund-prepatch to name what it finds; nothing loads them.
 $(BUILD)/lib/rund/vmlinux: $(BUILD)/kernel/guest/vmlinux
 	@mkdir -p $(@D)
-	@strip -s -o $@ $<
+	@strip -g -o $@ $<
 $(BUILD)/kernel/guest/vmlinux: kernel-guest ;
 
 userspace: deps
 	@set -e; for p in $(PROGRAMS); do $(MAKE) --no-print-directory -C userspace/$$p all; done
+	@$(MAKE) --no-print-directory -C tools/prepatch all
 
 module: kernel-host
 	@$(MAKE) --no-print-directory -C kmod/lwcg KDIR=$(BUILD)/kernel/host/tree OUT=$(BUILD)/kmod
@@ -102,7 +104,8 @@ docs: deps
 install: userspace $(BUILD)/lib/rund/vmlinux
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/rund \
 		$(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/include/linux
-	install -m 755 $(BUILD)/bin/rund-agent $(BUILD)/bin/rund-vmm $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(BUILD)/bin/rund-agent $(BUILD)/bin/rund-vmm $(BUILD)/bin/rund-prepatch \
+		$(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/lib/rund/vmlinux $(BUILD)/lib/rund/initramfs.cpio \
 		$(DESTDIR)$(PREFIX)/lib/rund/
 	install -m 644 Documentation/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
