@@ -41,8 +41,8 @@ struct rund_range {
 struct rund_cpu_word {
 	uint32_t leaf;
 	uint32_t subleaf;
-	uint32_t reg;	/* 0 EAX, 1 EBX, 2 ECX, 3 EDX */
-	uint32_t mask;	/* bits that count; 0: the word as a whole has to be equal */
+	uint32_t reg;  /* 0 EAX, 1 EBX, 2 ECX, 3 EDX */
+	uint32_t mask; /* bits that count; 0: the word as a whole has to be equal */
 	uint32_t value;
 	char name[32][RUND_PREPATCH_NAMELEN]; /* of each bit, NUL-terminated; may be empty */
 };
@@ -83,7 +83,7 @@ struct frozen_text_info {
 	struct rund_range jump_table;
 	struct rund_range static_calls;
 	struct rund_range static_call_text;
-	struct rund_range final; /* of struct frozen_text_final */
+	struct rund_range final;     /* of struct frozen_text_final */
 	struct rund_range cap_names; /* const char *[], by feature number */
 	uint32_t nr_caps;
 	uint32_t reserved;

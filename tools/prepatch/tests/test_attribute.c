@@ -53,12 +53,12 @@ static void check_owner(enum pp_mech mech, uint64_t bytes, size_t sites_changed)
 static void nothing_changed(void **state)
 {
 	static const size_t sites[PP_NR_OWNERS] = {
-		[PP_PREPATCH] = 1,
-		[PP_RO_AFTER_INIT] = 6, /* the objects; tables, and what is behind them */
-		[PP_CFI] = 1,		[PP_RETPOLINE] = 2,   [PP_RETURN_THUNK] = 1,
-		[PP_ALTERNATIVE] = 1,	[PP_PARAVIRT] = 1,    [PP_CALL_THUNK] = 1,
-		[PP_ENDBR_SEAL] = 1,	[PP_SMP_LOCK] = 1,    [PP_RUNTIME_CONST] = 3,
-		[PP_JUMP_LABEL] = 2,	[PP_STATIC_CALL] = 4, [PP_FTRACE] = 1,
+		[PP_PREPATCH] = 1,    [PP_RO_AFTER_INIT] = 6, /* the objects; tables, and what is
+								 behind them */
+		[PP_CFI] = 1,	      [PP_RETPOLINE] = 2,     [PP_RETURN_THUNK] = 1,
+		[PP_ALTERNATIVE] = 1, [PP_PARAVIRT] = 1,      [PP_CALL_THUNK] = 1,
+		[PP_ENDBR_SEAL] = 1,  [PP_SMP_LOCK] = 1,      [PP_RUNTIME_CONST] = 3,
+		[PP_JUMP_LABEL] = 2,  [PP_STATIC_CALL] = 4,   [PP_FTRACE] = 1,
 	};
 
 	pair_begin(&t);
