@@ -50,7 +50,7 @@ struct rund_cpu_word {
 struct rund_prepatch {
 	uint32_t version; /* RUND_PREPATCH_VERSION */
 	uint32_t size;	  /* of this structure */
-	uint64_t hash;	  /* XXH3, see prepatched.h */
+	uint64_t crc;	  /* CRC-64, see prepatched.h */
 	uint8_t build_id[20];
 	uint32_t reserved;
 	char release[64]; /* uname -r */

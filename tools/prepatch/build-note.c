@@ -217,9 +217,7 @@ int pp_build_note(struct pp_build *b)
 	memcpy(eh.e_ident + EI_PAD, RUND_PREPATCH_MARK, RUND_PREPATCH_MARKLEN);
 	b->note.version = RUND_PREPATCH_VERSION;
 	b->note.size = sizeof(b->note);
-	b->note.hash = prepatched_hash(&eh, ph, &b->note, segment);
-	if (!b->note.hash)
-		return log_errno(-ENOMEM, "kernel %s: out of memory", b->v->path);
+	b->note.crc = prepatched_crc(&eh, ph, &b->note, segment);
 	put_note(b, &eh, ph);
 	return 0;
 }

@@ -122,16 +122,12 @@ static int check_whole(const struct file *f, const Elf64_Ehdr *eh, const Elf64_P
 		       const struct kernel_image *img)
 {
 	const void *segment[ELF_MAX_PHDRS] = {NULL};
-	uint64_t hash;
 
 	for (int i = 0; i < eh->e_phnum; i++) {
 		if (ph[i].p_type == PT_LOAD && ph[i].p_filesz)
 			segment[i] = mem_ptr(f->mem, ph[i].p_paddr, ph[i].p_filesz);
 	}
-	hash = prepatched_hash(eh, ph, img->prepatch, segment);
-	if (!hash)
-		return log_errno(-ENOMEM, "kernel %s: out of memory", f->path);
-	if (hash == img->prepatch->hash)
+	if (prepatched_crc(eh, ph, img->prepatch, segment) == img->prepatch->crc)
 		return 0;
 	return log_errno(-ENOEXEC,
 			 "kernel %s: damaged pre-patched image (its checksum is wrong); make it "

@@ -7,13 +7,13 @@
 #include "vmm/prepatched.h"
 
 #include <errno.h>
+#include <isa-l/crc64.h>
 #include <linux/kvm.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "lib/cleanup.h"
 #include "lib/log.h"
@@ -214,29 +214,27 @@ int prepatched_read(int fd, const char *path, const Elf64_Ehdr *eh, const Elf64_
 	return ret;
 }
 
-uint64_t prepatched_hash(const Elf64_Ehdr *eh, const Elf64_Phdr *ph, const struct rund_prepatch *p,
-			 const void *const *segment)
+static uint64_t add(uint64_t crc, const void *buf, uint64_t len)
 {
-	const size_t after = offsetof(struct rund_prepatch, hash) + sizeof(p->hash);
-	XXH3_state_t *s = XXH3_createState();
-	uint64_t zero = 0, hash;
+	return crc64_ecma_refl(crc, buf, len);
+}
 
-	if (!s)
-		return 0;
-	XXH3_64bits_reset(s);
-	XXH3_64bits_update(s, eh, sizeof(*eh));
-	XXH3_64bits_update(s, ph, eh->e_phnum * sizeof(*ph));
-	XXH3_64bits_update(s, p, offsetof(struct rund_prepatch, hash));
-	XXH3_64bits_update(s, &zero, sizeof(zero));
-	XXH3_64bits_update(s, (const uint8_t *)p + after, sizeof(*p) - after);
+uint64_t prepatched_crc(const Elf64_Ehdr *eh, const Elf64_Phdr *ph, const struct rund_prepatch *p,
+			const void *const *segment)
+{
+	const size_t after = offsetof(struct rund_prepatch, crc) + sizeof(p->crc);
+	const uint64_t zero = 0;
+	uint64_t crc = add(0, eh, sizeof(*eh));
+
+	crc = add(crc, ph, eh->e_phnum * sizeof(*ph));
+	crc = add(crc, p, offsetof(struct rund_prepatch, crc));
+	crc = add(crc, &zero, sizeof(zero));
+	crc = add(crc, (const uint8_t *)p + after, sizeof(*p) - after);
 	for (unsigned int i = 0; i < eh->e_phnum; i++) {
 		if (ph[i].p_type == PT_LOAD && ph[i].p_filesz)
-			XXH3_64bits_update(s, segment[i], ph[i].p_filesz);
+			crc = add(crc, segment[i], ph[i].p_filesz);
 	}
-	hash = XXH3_64bits_digest(s);
-	XXH3_freeState(s);
-	/* 0 is for "no memory". */
-	return hash ?: 1;
+	return crc;
 }
 
 static uint32_t word_value(const struct cpuid *c, uint32_t leaf, uint32_t subleaf, uint32_t reg)

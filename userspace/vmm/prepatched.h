@@ -27,15 +27,15 @@ int prepatched_read(int fd, const char *path, const Elf64_Ehdr *eh, const Elf64_
 		    struct rund_prepatch **out);
 
 /**
- * prepatched_hash() - what p->hash has to be: XXH3 (64 bits) of the ELF header,
- * the program headers, the note with its hash as 0, and the PT_LOAD segments as
+ * prepatched_crc() - what p->crc has to be: CRC-64 (ECMA-182, reflected) of the ELF header,
+ * the program headers, the note with its crc as 0, and the PT_LOAD segments as
  * they are in the file, in order
  * @segment: for each program header the p_filesz bytes; ignored unless PT_LOAD
  *
- * Return: the hash, or 0 when out of memory.
+ * Return: the checksum.
  */
-uint64_t prepatched_hash(const Elf64_Ehdr *eh, const Elf64_Phdr *ph, const struct rund_prepatch *p,
-			 const void *const *segment);
+uint64_t prepatched_crc(const Elf64_Ehdr *eh, const Elf64_Phdr *ph, const struct rund_prepatch *p,
+			const void *const *segment);
 
 /**
  * prepatched_cpu_words() - CPUID as vCPU 0 of @vm sees it, names empty

@@ -49,18 +49,18 @@ struct pp_fake {
 	struct rund_prepatch note;
 };
 
-static inline void pp_seal_hash(struct pp_fake *f)
+static inline void pp_seal_crc(struct pp_fake *f)
 {
 	struct pp_file *e = &f->file;
 	const void *segment[4] = {e->text, e->data};
 
-	f->note.hash = prepatched_hash(&e->eh, e->ph, &f->note, segment);
+	f->note.crc = prepatched_crc(&e->eh, e->ph, &f->note, segment);
 }
 
 /* What is there becomes an image whose checksum is right. */
 static inline void pp_seal(struct pp_fake *f)
 {
-	pp_seal_hash(f);
+	pp_seal_crc(f);
 	memcpy(f->file.note.desc, &f->note, sizeof(f->note));
 }
 
