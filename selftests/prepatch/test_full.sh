@@ -28,7 +28,7 @@ test_kunit() {
 	totals=$(printf '%s\n' "$console" | sed -n 's/.*# Totals: *//p' | head -n 1)
 	printf '%s\n' "$console" | grep -E 'frozen-text|    (not )?ok [0-9]' | sed 's/^/# /'
 	expect_match "totals of KUnit" "$totals" '^pass:1[0-9] fail:0 skip:0'
-	expect_match "suite" "$console" ' ok [0-9]+ frozen-text$'
+	expect_match "suite" "$console" '^ok [0-9]+ frozen-text$'
 }
 
 test_report_explains_every_byte() {
