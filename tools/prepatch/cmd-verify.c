@@ -29,6 +29,7 @@
 /* The first writes that were trapped, one a page. */
 struct writes {
 	pthread_mutex_t lock;
+	struct vm *vm;
 	struct {
 		uint64_t rip, gpa;
 	} v[MAX_WRITES];
@@ -140,6 +141,9 @@ static void on_write(void *priv, uint64_t rip, uint64_t gpa, const void *data, u
 		w->v[i].gpa = gpa;
 		w->nr++;
 	}
+	/* As at the freeze point: that is as far as anybody is interested in this guest. */
+	if (w->nr == MAX_WRITES)
+		vm_stop(w->vm, VM_EXIT_FROZEN);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -170,6 +174,7 @@ static int trap_writes(const struct options *o, const struct areas *a, struct wr
 	set_watch(&cfg, o, a, WATCH_TRAP);
 	cfg.watch.fn = on_write;
 	cfg.watch.priv = w;
+	w->vm = &vm;
 	ret = pp_machine_run(&vm, &o->machine, &cfg);
 	if (!ret)
 		pp_machine_end(&vm);
