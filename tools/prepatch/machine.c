@@ -10,48 +10,35 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
-#include "lib/io.h"
+#include "lib/cpio.h"
 #include "lib/log.h"
 
 /* Of what the guest said, how much is shown when it failed. */
 #define TAIL 600
 
 /*
- * Without a root file system a kernel panics before its freeze point, and an
- * archive with an /init is one, if no more.  Fields: Documentation/driver-api/
- * early-userspace/buffer-format.rst; magic, inode, mode, uid, gid, links, mtime,
- * size, four of devices, length of the name, checksum.
+ * Without a root file system a kernel panics before its freeze point; an archive with
+ * an /init is one, if no more.  Returns a descriptor, and in @path a name by which the
+ * VMM can open it.
  */
-#define CPIO(ino, mode, size, name)  \
-	"070701" ino mode "00000000" \
-	"00000000"                   \
-	"00000001"                   \
-	"00000000" size "00000000"   \
-	"00000000"                   \
-	"00000000"                   \
-	"00000000" name
-
-static const char nothing[] = CPIO("00000001", "000081ed", "00000001",
-				   "00000005"
-				   "00000000"
-				   "init\0\0") "\n\0\0\0" CPIO("00000000", "00000000", "00000000",
-							       "0000000b"
-							       "00000000"
-							       "TRAILER!!!\0\0\0\0");
-
-/* A descriptor of it, and in @path a name by which the VMM can open it. */
 static int make_initrd(char path[32])
 {
+	const struct cpio_entry init = {.name = "init", .mode = S_IFREG | 0755};
 	__cleanup_fd int fd = memfd_create("initrd", MFD_CLOEXEC);
+	__cleanup_file FILE *f = fd < 0 ? NULL : fdopen(dup(fd), "w");
+	struct cpio c = {.f = f};
 	int ret;
 
-	if (fd < 0)
+	if (!f)
 		return log_errno(-errno, "initrd: %m");
-	ret = io_write_full(fd, nothing, sizeof(nothing) - 1);
+	ret = cpio_add(&c, &init);
+	if (!ret)
+		ret = cpio_end(&c);
 	if (ret)
 		return log_errno(ret, "initrd: %s", strerror(-ret));
 	snprintf(path, 32, "/proc/self/fd/%d", fd);

@@ -16,24 +16,9 @@
 #include "lib/log.h"
 
 #define PAGE 4096ULL
-/* Documentation/admin-guide/mm/pagemap.rst: bit 63 of an entry, "page present". */
+/* Documentation/admin-guide/mm/pagemap.rst: "page present"; "page is file-page". */
 #define PAGEMAP_PRESENT (1ULL << 63)
-
-/*
- * The last page of a range may hold what the file does not have whole; it was read,
- * not mapped, and would be lost.
- */
-void pp_usage_begin(struct vm *vm)
-{
-	for (unsigned int i = 0; i < vm->cfg.watch.nr; i++) {
-		const struct watch_range *r = &vm->cfg.watch.range[i];
-		uint64_t len = r->end - r->start - PAGE;
-		void *p = mem_ptr(&vm->mem, r->start, len);
-
-		if (p && len)
-			madvise(p, len, MADV_DONTNEED);
-	}
-}
+#define PAGEMAP_FILE	(1ULL << 61)
 
 /* What is linked at a guest physical address, up to a page of it. */
 static const uint8_t *linked(const struct pp_image *img, uint64_t gpa, uint64_t *len)
@@ -61,13 +46,30 @@ static bool is_padding(const uint8_t *p, uint64_t len)
 	return true;
 }
 
-static bool is_present(int pagemap, const void *p)
+static uint64_t pagemap_entry(int pagemap, const void *p)
 {
 	uint64_t entry = 0;
 
 	if (pread(pagemap, &entry, sizeof(entry), (uintptr_t)p / PAGE * sizeof(entry)) < 0)
-		return false;
-	return entry & PAGEMAP_PRESENT;
+		return 0;
+	return entry;
+}
+
+/* Pages of a file only: what was read into memory, not mapped, would be lost. */
+void pp_usage_begin(struct vm *vm)
+{
+	__cleanup_fd int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	for (unsigned int i = 0; i < vm->cfg.watch.nr && pagemap >= 0; i++) {
+		const struct watch_range *r = &vm->cfg.watch.range[i];
+
+		for (uint64_t gpa = r->start; gpa < r->end; gpa += PAGE) {
+			void *p = mem_ptr(&vm->mem, gpa, PAGE);
+
+			if (p && pagemap_entry(pagemap, p) & PAGEMAP_FILE)
+				madvise(p, PAGE, MADV_DONTNEED);
+		}
+	}
 }
 
 static void count_page(const struct vm *vm, const struct pp_image *img, uint64_t gpa, int pagemap,
@@ -81,7 +83,7 @@ static void count_page(const struct vm *vm, const struct pp_image *img, uint64_t
 		return;
 	u->pages++;
 	/* Before the look at its contents, which would map it. */
-	u->touched += is_present(pagemap, now);
+	u->touched += !!(pagemap_entry(pagemap, now) & PAGEMAP_PRESENT);
 	for (uint64_t i = 0; i < len; i++)
 		changed += now[i] != was[i];
 	u->changed += changed > 0;

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cpio.h"
+#include "lib/cpio.h"
 #include "lib/cleanup.h"
 #include "lib/io.h"
 #include "lib/log.h"

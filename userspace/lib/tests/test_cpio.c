@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "cpio.h"
+#include "lib/cpio.h"
 
 static void write_sample(FILE *f, const char *data, size_t len)
 {

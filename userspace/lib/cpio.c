@@ -3,7 +3,7 @@
  * The header is 110 bytes of hexadecimal text; name and data are padded to four
  * bytes each.
  */
-#include "cpio.h"
+#include "lib/cpio.h"
 
 #include <errno.h>
 #include <string.h>

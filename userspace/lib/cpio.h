@@ -4,8 +4,8 @@
  * Documentation/driver-api/early-userspace/buffer-format.rst).  The same input
  * gives the same bytes: no time, no owner, inode numbers in order.
  */
-#ifndef RUND_GUEST_CPIO_H
-#define RUND_GUEST_CPIO_H
+#ifndef RUND_LIB_CPIO_H
+#define RUND_LIB_CPIO_H
 
 #include <stddef.h>
 #include <stdint.h>
