@@ -301,6 +301,49 @@ static int test_throttling_is_forgotten(void)
 	return KTAP_PASS;
 }
 
+static void use_little_cpu(void)
+{
+	use_cpu(20);
+}
+
+/*
+ * The timer of CPU periods goes on for a period or two after a tenant's last task.  What
+ * it counts then is not the next tenant's, which does not even run yet.
+ */
+static int test_period_under_way_is_forgotten(void)
+{
+	struct lwcg_acquire arg;
+	int dev = device_open_bound(1), tries;
+	struct lwcg_info before;
+
+	for (tries = 0; tries < 10; tries++) {
+		EXPECT(WAIT_FOR(!info(dev).recycling && info(dev).ready));
+		before = info(dev);
+		arg = acquire_arg("first");
+		arg.cpu_quota_us = 1000000;
+		arg.cpu_period_us = 1000000;
+		EXPECT_EQ(acquire(dev, &arg), 0);
+		EXPECT(WAIT_FOR(info(dev).ready));
+		EXPECT_EQ(run_in(&arg, use_little_cpu), 0);
+		EXPECT_EQ(release(dev, arg.slot_id), 0);
+		close(arg.dir_fd);
+		EXPECT(WAIT_FOR(!info(dev).recycling));
+		if (info(dev).recycled == before.recycled + 1)
+			break;
+	}
+	EXPECT(tries < 10);
+	arg = acquire_arg("second");
+	arg.cpu_quota_us = 1000000;
+	arg.cpu_period_us = 1000000;
+	EXPECT_EQ(acquire(dev, &arg), 0);
+	sleep_ms(2200);
+	EXPECT_EQ(value_of(arg.dir_fd, "cpu.stat", "nr_periods"), 0);
+	EXPECT_EQ(release(dev, arg.slot_id), 0);
+	close(arg.dir_fd);
+	close(dev);
+	return KTAP_PASS;
+}
+
 /*
  * Leases that come and go at a steady rate, slower and faster than a lull is long.  A pool
  * of which no more than an eighth is left makes more at once, without waiting for what is
@@ -738,6 +781,7 @@ int main(void)
 	static const struct ktap_test tests[] = {
 		T(test_same_slot_is_fresh),
 		T(test_throttling_is_forgotten),
+		T(test_period_under_way_is_forgotten),
 		T(test_io_limits_are_forgotten),
 		T(test_steady_leases_make_no_cgroups),
 		T(test_kernel_objects_stay_behind),
