@@ -138,6 +138,11 @@ test_build_refuses() {
 	run "$PREPATCH" build --vmlinux "$VMLINUX" -o "$TMP/no/such/x"
 	expect_eq "exit status" "$status" 1
 	expect_match "output" "$err" 'no/such/x'
+	mkdir "$TMP/y.json"
+	run "$PREPATCH" build --vmlinux "$VMLINUX" -o "$TMP/y"
+	expect_eq "exit status" "$status" 1
+	expect_match "manifest" "$err" 'manifest .*/y.json: '
+	expect_eq "files left" "$(cd "$TMP" && echo y*)" "y y.json"
 	run "$PREPATCH" build --vmlinux "$VMM" -o "$TMP/x"
 	expect_eq "exit status" "$status" 1
 	run "$PREPATCH" build --vmlinux "$VMLINUX" -o "$TMP/x" --cpu EPYC

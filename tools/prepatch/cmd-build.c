@@ -67,9 +67,10 @@ static int parse_one(struct options *o, int opt)
 }
 
 /* All but what is zero: padding takes no room. */
-static int write_sparse(int fd, const uint8_t *file, size_t size)
+static int write_sparse(const struct pp_build *b, int fd)
 {
 	static const uint8_t zero[PAGE];
+	size_t size = b->v->file_size;
 
 	if (ftruncate(fd, size))
 		return -errno;
@@ -77,55 +78,64 @@ static int write_sparse(int fd, const uint8_t *file, size_t size)
 		size_t len = size - off < PAGE ? size - off : PAGE;
 		int ret = 0;
 
-		if (!memcmp(file + off, zero, len))
+		if (!memcmp(b->file + off, zero, len))
 			continue;
 		if (lseek(fd, off, SEEK_SET) < 0)
 			return -errno;
-		ret = io_write_full(fd, file + off, len);
+		ret = io_write_full(fd, b->file + off, len);
 		if (ret)
 			return ret;
 	}
-	return fsync(fd) ? -errno : 0;
+	return 0;
 }
 
-static int write_image(const struct pp_build *b, const char *path)
+static int write_manifest(const struct pp_build *b, int fd)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0), ret;
+	FILE *out = own < 0 ? NULL : fdopen(own, "w");
+
+	if (!out) {
+		ret = -errno;
+		if (own >= 0)
+			close(own);
+		return ret;
+	}
+	ret = pp_info_json(&b->note, out);
+	return ferror(out) | fclose(out) ? -EIO : ret;
+}
+
+/* A file at @path that is whole, or the one that was there. */
+static int publish(const struct pp_build *b, const char *what, const char *path,
+		   int (*write)(const struct pp_build *b, int fd))
 {
 	__cleanup_fd int fd = -1;
 	char tmp[PATH_MAX];
 	int ret;
 
 	if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX", path) >= sizeof(tmp))
-		return log_errno(-ENAMETOOLONG, "image %s: the name is too long", path);
+		return log_errno(-ENAMETOOLONG, "%s %s: the name is too long", what, path);
 	fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0)
-		return log_errno(-errno, "image %s: %m", path);
-	ret = write_sparse(fd, b->file, b->v->file_size);
-	if (!ret && fchmod(fd, 0644))
-		ret = -errno;
-	if (!ret && rename(tmp, path))
+		return log_errno(-errno, "%s %s: %m", what, path);
+	ret = write(b, fd);
+	if (!ret && (fsync(fd) || fchmod(fd, 0644) || rename(tmp, path)))
 		ret = -errno;
 	if (ret) {
-		log_err("image %s: %s", path, strerror(-ret));
+		log_err("%s %s: %s", what, path, strerror(-ret));
 		unlink(tmp);
 	}
 	return ret;
 }
 
-static int write_manifest(const struct pp_build *b, const char *image)
+static int write_files(const struct pp_build *b, const char *image)
 {
-	char path[PATH_MAX];
-	FILE *out;
+	char manifest[PATH_MAX];
 	int ret;
 
-	if (snprintf(path, sizeof(path), "%s.json", image) >= sizeof(path))
+	if (snprintf(manifest, sizeof(manifest), "%s.json", image) >= sizeof(manifest))
 		return log_errno(-ENAMETOOLONG, "manifest of %s: the name is too long", image);
-	out = fopen(path, "we");
-	if (!out)
-		return log_errno(-errno, "manifest %s: %m", path);
-	ret = pp_info_json(&b->note, out);
-	if (ferror(out) | fclose(out))
-		ret = log_errno(-EIO, "manifest %s: %m", path);
-	return ret;
+	ret = publish(b, "image", image, write_sparse);
+	return ret ? ret : publish(b, "manifest", manifest, write_manifest);
 }
 
 static int make(struct pp_build *b, const struct options *o)
@@ -137,9 +147,7 @@ static int make(struct pp_build *b, const struct options *o)
 	if (!ret)
 		ret = pp_build_note(b);
 	if (!ret)
-		ret = write_image(b, o->out);
-	if (!ret)
-		ret = write_manifest(b, o->out);
+		ret = write_files(b, o->out);
 	if (!ret)
 		printf("%s: %u of %u pages and %llu bytes of %s are final now\n", o->out,
 		       b->note.pages_changed, b->note.pages,
