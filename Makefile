@@ -13,13 +13,14 @@ DESTDIR ?=
 PROGRAMS := vmm rund-agent guest
 
 .PHONY: help deps kernels kernel-host kernel-debug kernel-guest kernel-guest-full kernel-stock all userspace \
-	module module-debug lab-init selftests bench rootfs demo check check-series check-upstream \
+	module module-debug lab-init selftests bench rootfs demo check check-series check-upstream check-guest \
 	unit lab style docs clean install
 
 help:
 	@echo 'make demo     from nothing to a Debian container in a microVM, in the lab'
 	@echo 'make check    every test: style, unit (ASan+UBSan), selftests on both host kernels'
 	@echo 'make check-upstream  upstream'\''s cgroup tests with and without the host series'
+	@echo 'make check-guest  features and upstream'\''s tests on the guest kernel and on Debian'\''s'
 	@echo 'make lab      an interactive shell on the patched host kernel, lwcg.ko loaded'
 	@echo 'make deps     install the Debian packages that all of these need (as root)'
 	@echo 'make kernels  the host, debug host and guest kernels (cached outside the tree)'
@@ -84,6 +85,9 @@ check: all rootfs
 
 check-upstream: kernel-host kernel-stock lab-init
 	@tools/upstream-cgroup
+
+check-guest: kernel-guest rootfs
+	@tools/guest-compat
 
 unit: deps
 	@tools/check unit
