@@ -134,23 +134,11 @@ static int mount_bind(long flags, long unused)
 
 static int open_in_userns(void)
 {
-	int p[2], fd;
-	pid_t pid;
-	char c;
+	pid_t pid = child_in(CLONE_NEWUSER);
+	int fd;
 
-	if (pipe(p))
-		return -errno;
-	pid = fork();
-	if (!pid) {
-		c = unshare(CLONE_NEWUSER) ? errno : 0;
-		if (write(p[1], &c, 1) == 1)
-			pause();
-		_exit(1);
-	}
-	if (pid < 0 || read(p[0], &c, 1) != 1)
-		return -EIO;
-	if (c)
-		return -c;
+	if (pid < 0)
+		return pid;
 	put_file(fmt("/proc/%d/uid_map", pid), "0 1000 1000");
 	put_file(fmt("/proc/%d/gid_map", pid), "0 1000 1000");
 	fd = open(fmt("/proc/%d/ns/user", pid), O_RDONLY);

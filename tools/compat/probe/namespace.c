@@ -85,21 +85,11 @@ static int nested_pid(long depth, long unused)
 /* Like setns() of a container's first process, by its pidfd. */
 static int setns_pidfd(long a, long b)
 {
-	int p[2], fd;
-	pid_t pid;
-	char c;
+	pid_t pid = child_in(CLONE_NEWUTS);
+	int fd;
 
-	if (pipe(p))
-		return -errno;
-	pid = fork();
-	if (!pid) {
-		if (!unshare(CLONE_NEWUTS) && write(p[1], "x", 1) == 1)
-			pause();
-		_exit(1);
-	}
-	close(p[1]);
-	if (read(p[0], &c, 1) != 1)
-		return -EIO;
+	if (pid < 0)
+		return pid;
 	fd = syscall(SYS_pidfd_open, pid, 0);
 	return err(fd < 0 ? fd : setns(fd, CLONE_NEWUTS));
 }

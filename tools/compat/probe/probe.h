@@ -135,6 +135,9 @@ int scratch(void);
 /* Open a device of major number 10, in scratch(). */
 int open_misc(const char *path, int number);
 
+/* A child that waits in new namespaces (CLONE_NEW*): its pid, or a negative errno. */
+pid_t child_in(int namespaces);
+
 /* Enter the network namespace of all probes, where lo is up. */
 int netns(void);
 

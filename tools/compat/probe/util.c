@@ -76,6 +76,30 @@ int open_misc(const char *path, int number)
 	return open("misc", O_RDWR | O_CLOEXEC);
 }
 
+pid_t child_in(int namespaces)
+{
+	int p[2], error = 0;
+	pid_t pid;
+
+	if (pipe(p))
+		return -errno;
+	pid = fork();
+	if (!pid) {
+		if (unshare(namespaces))
+			error = errno;
+		if (write(p[1], &error, sizeof(error)) == sizeof(error))
+			pause();
+		_exit(1);
+	}
+	if (pid < 0)
+		return -errno;
+	/* so that the end of a child that said nothing is seen */
+	close(p[1]);
+	if (read(p[0], &error, sizeof(error)) != sizeof(error))
+		return -EIO;
+	return error ? -error : pid;
+}
+
 int netns(void)
 {
 	return shared_net < 0 ? shared_net : err(setns(shared_net, CLONE_NEWNET));
